@@ -1,0 +1,122 @@
+// Histogram: how often each latency occurred, to three digits, in one fixed block of memory.
+//
+// The buckets are those of HdrHistogram: values below `kUnitRange` exactly, then each doubling of the
+// value in `kHalf` equal steps. Recording is an index and an addition: it allocates nothing.
+//
+//   counts_   [0 .. 2047 exactly][2048 .. 4095 in steps of 2][4096 .. 8191 in steps of 4] ...
+//
+// The object holds no pointer and all bits zero is an empty one, so it may live in zeroed shared memory
+// (270 KiB for three digits up to one hour). It has one writer; whoever reads it while it is written
+// sees a slightly older picture, whoever reads it after the writer is done sees all of it.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <type_traits>
+
+namespace loopline {
+
+// One hour in nanoseconds: larger values are counted as one hour, and counted as clamped.
+inline constexpr uint64_t kHistogramHighest = 3'600'000'000'000;
+
+namespace histogram_detail {
+constexpr uint64_t unit_range(int digits) {
+  uint64_t range = 2;
+  for (int digit = 0; digit < digits; ++digit) range *= 10;
+  return std::bit_ceil(range);
+}
+}  // namespace histogram_detail
+
+template <int kDigits, uint64_t kHighest = kHistogramHighest>
+class BasicHistogram {
+  static_assert(kDigits >= 1 && kDigits <= 3);
+
+ public:
+  void record(uint64_t value) { record_n(value, 1); }
+
+  void record_n(uint64_t value, uint64_t n) {
+    if (__builtin_expect(value > kHighest, 0)) {
+      clamped_ += n;
+      value = kHighest;
+    }
+    counts_[index_of(value)] += n;
+    count_ += n;
+    if (n == 0) return;
+    max_ = std::max(max_, value);
+    min_complement_ = std::max(min_complement_, ~value);
+  }
+
+  void merge(const BasicHistogram& other);
+  void clear() { *this = BasicHistogram(); }
+
+  uint64_t count() const { return count_; }
+  // How many values were above the highest one and are counted as that.
+  uint64_t clamped() const { return clamped_; }
+  // Exact; 0 when nothing was recorded.
+  uint64_t min() const { return count_ == 0 ? 0 : ~min_complement_; }
+  uint64_t max() const { return max_; }
+
+  // The smallest value that at least `percent` of all values do not exceed (percent 0 to 100), rounded
+  // up to the end of its bucket but never above max(). 0 when nothing was recorded.
+  uint64_t percentile(double percent) const;
+  double mean() const;
+  double standard_deviation() const;
+
+  // HdrHistogram's percentile distribution (the .hgrm text its plotters read): five lines for each
+  // halving of the distance to 100 %. Values are divided by `divisor` (1000: print us).
+  std::string hgrm(double divisor = 1) const;
+
+ private:
+  static constexpr uint64_t kUnitRange = histogram_detail::unit_range(kDigits);
+  static constexpr uint64_t kHalf = kUnitRange / 2;
+  static constexpr int kHalfBits = std::bit_width(kHalf) - 1;
+  static constexpr int kBuckets = std::max(1, std::bit_width(kHighest) - kHalfBits);
+
+  // Which doubling a value is in: 0 for all below kUnitRange.
+  static constexpr int bucket_of(uint64_t value) {
+    return std::bit_width(value | (kUnitRange - 1)) - kHalfBits - 1;
+  }
+  static constexpr size_t index_of(uint64_t value) {
+    const int bucket = bucket_of(value);
+    return (static_cast<size_t>(bucket) << kHalfBits) + static_cast<size_t>(value >> bucket);
+  }
+  static constexpr size_t kCounts = static_cast<size_t>(kBuckets + 1) * kHalf;
+  static_assert(index_of(kHighest) < kCounts);
+
+  // The values that share an entry: lowest(index) .. lowest(index + 1) - 1.
+  static uint64_t lowest(size_t index) {
+    const size_t bucket = index < kUnitRange ? 0 : (index >> kHalfBits) - 1;
+    return static_cast<uint64_t>(index - (bucket << kHalfBits)) << bucket;
+  }
+  // The last of them, except that nothing above max_ was ever recorded.
+  uint64_t highest(size_t index) const { return std::min(lowest(index + 1) - 1, max_); }
+  static double middle(size_t index) {
+    const uint64_t width = lowest(index + 1) - lowest(index);
+    return static_cast<double>(lowest(index) + width / 2);
+  }
+
+  uint64_t count_ = 0;
+  uint64_t clamped_ = 0;
+  uint64_t max_ = 0;
+  // ~min, so that zeroed memory is an empty histogram.
+  uint64_t min_complement_ = 0;
+  uint64_t counts_[kCounts] = {};
+};
+
+// Three digits (2048 exact values, then 0.1 %), 1 ns to 1 h.
+using Histogram = BasicHistogram<3>;
+// Two digits (1 %) in a tenth of the memory.
+using SmallHistogram = BasicHistogram<2>;
+
+static_assert(sizeof(Histogram) == 32 + 8 * 1024 * 33, "270,368 bytes");
+static_assert(sizeof(SmallHistogram) == 32 + 8 * 128 * 36, "36,896 bytes");
+static_assert(std::is_trivially_copyable_v<Histogram> && std::is_standard_layout_v<Histogram>);
+
+extern template class BasicHistogram<1>;
+extern template class BasicHistogram<2>;
+extern template class BasicHistogram<3>;
+
+}  // namespace loopline

@@ -1,0 +1,86 @@
+// Directory: station names to ring files, with create-or-open races settled by link(2).
+//
+// An instance is a folder (LOOPLINE_DIR, /run/loopline, or $XDG_RUNTIME_DIR/loopline) and its rings
+// under /dev/shm/loopline/INSTANCE/, where INSTANCE is derived from the folder's real path, so that two
+// instances never meet. Ring files are flat there: `factory@station@partition@generation.ring`; `@`
+// cannot occur in a name. Beside them lies `roster`.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "mapping.h"
+#include "roster.h"
+
+namespace loopline::shm {
+
+struct StationName {
+  std::string factory = "main";
+  std::string station;
+  std::string text() const { return factory + "/" + station; }
+};
+// `orders` or `billing/orders`; each part matches [a-z0-9][a-z0-9._-]{0,62}, anything else is refused
+// with the character that is wrong.
+Result<StationName> parse_station_name(std::string_view text);
+
+struct InstancePaths {
+  std::string folder;  // configuration, sockets
+  std::string shm;     // rings and roster
+};
+// From `--dir`, or the environment as PRODUCT.md says. Makes nothing.
+Result<InstancePaths> find_instance(std::string_view explicit_folder = {});
+
+class Directory {
+ public:
+  // Makes the folders when they are missing (0770 under the user's umask for the instance's own).
+  static Result<Directory> open_or_create(const InstancePaths& paths);
+  // Only looks: not_found when there is no such instance.
+  static Result<Directory> open(const InstancePaths& paths);
+
+  // The newest generation of a station's partition. not_found names the station and the folder.
+  Result<Mapping> attach(const StationName& name, uint32_t partition, Access access) const;
+  Result<Mapping> attach_generation(const StationName& name, uint32_t partition, uint32_t generation,
+                                    Access access) const;
+  // Makes the ring; already_exists when it is there (whatever its parameters).
+  Result<Mapping> create(const RingOptions& options) const;
+  // Opens, or creates with `options` when it is missing; when it exists with other parameters, the
+  // fault names each difference. `explicit_options` says which of them the caller really asked for.
+  struct Asked {
+    bool capacity = false, message_max = false, exclusive = false, when_full = false,
+         timestamp = false;
+  };
+  Result<Mapping> open_or_create(const RingOptions& options, const Asked& asked,
+                                 Access access) const;
+
+  struct Listed {
+    StationName name;
+    uint32_t partition = 0;
+    uint32_t generation = 0;
+    std::string path;
+    uint64_t bytes = 0;
+  };
+  // All ring files, sorted by name; files that are no rings are listed by list_strangers().
+  Result<std::vector<Listed>> list() const;
+  std::vector<std::string> list_strangers() const;
+  // Unlinks every generation of the station's partition; the caller has sealed it first.
+  Status unlink(const StationName& name, uint32_t partition) const;
+  std::string ring_path(const StationName& name, uint32_t partition, uint32_t generation) const;
+
+  // The instance's roster; made on first use.
+  Result<std::shared_ptr<Roster>> roster() const;
+  Result<std::shared_ptr<Roster>> roster_to_look() const;
+  const InstancePaths& paths() const { return paths_; }
+
+ private:
+  explicit Directory(InstancePaths paths) : paths_(std::move(paths)) {}
+  InstancePaths paths_;
+};
+
+// The last ring of an instance is gone and nobody is seated: removes roster and folder. Used by the
+// demo, tests and `loopline down`; refuses (false) while rings or living threads remain.
+bool remove_instance_shm(const InstancePaths& paths);
+
+}  // namespace loopline::shm
