@@ -85,12 +85,12 @@ std::string BasicHistogram<kDigits, kHighest>::hgrm(double divisor) const {
     seen += counts_[index];
     const double reached = 100 * static_cast<double>(seen) / static_cast<double>(count_);
     const double value = static_cast<double>(highest(index)) / divisor;
-    do {
-      if (level >= 100) break;
+    while (reached >= level && level < 100) {
       append(text, "%12.3f %14.12f %10llu %14.2f\n", value, level / 100,
              static_cast<unsigned long long>(seen), 1 / (1 - level / 100));
       level = next_level(level);
-    } while (seen < count_ && reached >= level);
+      if (seen == count_) break;  // what is left is the line for 100 %
+    }
   }
   const auto total = static_cast<unsigned long long>(count_);
   if (count_ != 0) {

@@ -1,13 +1,13 @@
 // Histogram: how often each latency occurred, to three digits, in one fixed block of memory.
 //
-// The buckets are those of HdrHistogram: values below `kUnitRange` exactly, then each doubling of the
-// value in `kHalf` equal steps. Recording is an index and an addition: it allocates nothing.
+// The buckets are those of HdrHistogram: values below `kUnitRange` exactly, then each doubling of
+// the value in `kHalf` equal steps. Recording is an index and an addition: it allocates nothing.
 //
 //   counts_   [0 .. 2047 exactly][2048 .. 4095 in steps of 2][4096 .. 8191 in steps of 4] ...
 //
-// The object holds no pointer and all bits zero is an empty one, so it may live in zeroed shared memory
-// (270 KiB for three digits up to one hour). It has one writer; whoever reads it while it is written
-// sees a slightly older picture, whoever reads it after the writer is done sees all of it.
+// The object holds no pointer and all bits zero is an empty one, so it may live in zeroed shared
+// memory (264 KiB for three digits up to one hour). It has one writer and no synchronisation of its
+// own: read it when the writer is done, known by what says so (a join, a wait, a release store).
 #pragma once
 
 #include <algorithm>
@@ -23,6 +23,8 @@ namespace loopline {
 inline constexpr uint64_t kHistogramHighest = 3'600'000'000'000;
 
 namespace histogram_detail {
+// std::bit_width, whose type differs between libraries.
+constexpr int width_of(uint64_t value) { return static_cast<int>(std::bit_width(value)); }
 constexpr uint64_t unit_range(int digits) {
   uint64_t range = 2;
   for (int digit = 0; digit < digits; ++digit) range *= 10;
@@ -38,6 +40,7 @@ class BasicHistogram {
   void record(uint64_t value) { record_n(value, 1); }
 
   void record_n(uint64_t value, uint64_t n) {
+    static_assert(index_of(kHighest) < kCounts);
     if (__builtin_expect(value > kHighest, 0)) {
       clamped_ += n;
       value = kHighest;
@@ -59,8 +62,8 @@ class BasicHistogram {
   uint64_t min() const { return count_ == 0 ? 0 : ~min_complement_; }
   uint64_t max() const { return max_; }
 
-  // The smallest value that at least `percent` of all values do not exceed (percent 0 to 100), rounded
-  // up to the end of its bucket but never above max(). 0 when nothing was recorded.
+  // The smallest value that at least `percent` of all values do not exceed (percent 0 to 100),
+  // rounded up to the end of its bucket but never above max(). 0 when nothing was recorded.
   uint64_t percentile(double percent) const;
   double mean() const;
   double standard_deviation() const;
@@ -72,19 +75,19 @@ class BasicHistogram {
  private:
   static constexpr uint64_t kUnitRange = histogram_detail::unit_range(kDigits);
   static constexpr uint64_t kHalf = kUnitRange / 2;
-  static constexpr int kHalfBits = std::bit_width(kHalf) - 1;
-  static constexpr int kBuckets = std::max(1, std::bit_width(kHighest) - kHalfBits);
+  static constexpr int kHalfBits = histogram_detail::width_of(kHalf) - 1;
+  static constexpr int kBuckets =
+      std::max(1, histogram_detail::width_of(kHighest) - kHalfBits);
 
   // Which doubling a value is in: 0 for all below kUnitRange.
   static constexpr int bucket_of(uint64_t value) {
-    return std::bit_width(value | (kUnitRange - 1)) - kHalfBits - 1;
+    return histogram_detail::width_of(value | (kUnitRange - 1)) - kHalfBits - 1;
   }
   static constexpr size_t index_of(uint64_t value) {
     const int bucket = bucket_of(value);
     return (static_cast<size_t>(bucket) << kHalfBits) + static_cast<size_t>(value >> bucket);
   }
   static constexpr size_t kCounts = static_cast<size_t>(kBuckets + 1) * kHalf;
-  static_assert(index_of(kHighest) < kCounts);
 
   // The values that share an entry: lowest(index) .. lowest(index + 1) - 1.
   static uint64_t lowest(size_t index) {

@@ -31,7 +31,7 @@ constexpr UnitName kDurationUnits[] = {
     {"d", 24 * 3600 * kSecond_ns},
 };
 
-// What people write for a duration unit, and what they mean. (Sizes: see size_hint.)
+// What people write for a duration unit, and what they mean; sizes: see size_hint.
 struct Spelling {
   std::string_view written;
   std::string_view meant;
@@ -78,8 +78,8 @@ const UnitName* find_unit(std::span<const UnitName> units, std::string_view name
   return nullptr;
 }
 
-// "64KB", "64k", "64kib" -> what was probably meant. K, M, G and T alone or with a B mean 1000 to some
-// and 1024 to others, so they are never guessed.
+// "64KB", "64k", "64kib" -> what was probably meant. K, M, G and T alone or with a B mean 1000 to
+// some and 1024 to others, so they are never guessed.
 std::string_view size_hint(std::string_view unit) {
   if (unit.empty()) return {};
   if (unit == "b" || unit == "bytes") return "B";
@@ -203,8 +203,12 @@ std::string format_duration_rounded(double nanoseconds) {
 }
 
 std::string format_count(uint64_t count) {
-  std::string text = std::to_string(count);
-  for (size_t place = text.size(); place > 3; place -= 3) text.insert(place - 3, ",");
+  const std::string digits = std::to_string(count);
+  std::string text;
+  for (size_t index = 0; index < digits.size(); ++index) {
+    if (index != 0 && (digits.size() - index) % 3 == 0) text += ',';
+    text += digits[index];
+  }
   return text;
 }
 
