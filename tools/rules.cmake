@@ -25,6 +25,10 @@ add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-con
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   add_compile_options(-mcx16 -mavx)  # aligned 16-byte vector accesses are single-copy atomic only with AVX
 endif()
+add_link_options(-Wl,--as-needed)
+if(LL_CHECKED)
+  add_compile_definitions(LL_CHECKED=1)
+endif()
 if(LL_SANITIZE)
   add_compile_options(-fsanitize=${LL_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${LL_SANITIZE})
