@@ -1,0 +1,55 @@
+// BoostQueue: made under a name that is removed at once, so that no death leaves it behind.
+#include "boost_queue.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <boost/version.hpp>
+
+#include "peers.h"
+#include "perf/harness/loops.h"
+
+namespace loopline::perf {
+namespace {
+
+// More slots gain nothing, and each costs an index entry.
+constexpr uint64_t kSlotsMax = 8192;
+constexpr uint64_t kSlotsMin = 8;
+
+}  // namespace
+
+std::string BoostQueue::version() {
+  return std::to_string(BOOST_VERSION / 100000) + "." + std::to_string(BOOST_VERSION / 100 % 1000);
+}
+
+Result<std::unique_ptr<BoostQueue>> BoostQueue::make(const Shape& shape) {
+  static int made_count = 0;
+  const std::string name =
+      "loopline-bench-" + std::to_string(::getpid()) + "-" + std::to_string(made_count++);
+  const uint64_t slots =
+      std::clamp(shape.ring_bytes / shape.message_bytes, kSlotsMin, kSlotsMax);
+  try {
+    auto queue = std::make_unique<Queue>(boost::interprocess::create_only, name.c_str(), slots,
+                                         shape.message_bytes);
+    // The mapping lives on in us and in the children we fork.
+    Queue::remove(name.c_str());
+    return std::unique_ptr<BoostQueue>(new BoostQueue(std::move(queue), shape.message_bytes));
+  } catch (const boost::interprocess::interprocess_exception& exception) {
+    Queue::remove(name.c_str());
+    return Fault(FaultCode::io_error,
+                 std::string("cannot make a Boost message_queue: ") + exception.what());
+  }
+}
+
+void add_boost_queue(Cases& cases) {
+  for (const uint64_t size : kSizes) {
+    add_case<BoostQueue>(cases, "rtt", size, measure_rtt<BoostQueue>);
+    add_case<BoostQueue>(cases, "one-way", size, measure_one_way<BoostQueue>);
+  }
+  for (const uint64_t size : {kSizes[0], kSizes[1]}) {
+    add_case<BoostQueue>(cases, "two-producers", size, measure_two_producers<BoostQueue>);
+  }
+  add_case<BoostQueue>(cases, "wake", kSizes[0], measure_wake<BoostQueue>);
+}
+
+}  // namespace loopline::perf

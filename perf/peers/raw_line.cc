@@ -1,0 +1,14 @@
+// RawLine: which benches it takes part in.
+#include "raw_line.h"
+
+#include "peers.h"
+#include "perf/harness/loops.h"
+
+namespace loopline::perf {
+
+void add_raw_line(Cases& cases) {
+  add_case<RawLine>(cases, "rtt", kSizes[0], measure_rtt<RawLine>);
+  add_case<RawLine>(cases, "wake", kSizes[0], measure_wake<RawLine>);
+}
+
+}  // namespace loopline::perf
