@@ -26,14 +26,16 @@ as_root() {
 need_packages() {
   local group name rest missing=()
   while read -r group name rest; do
-    [[ $group == \#* || -z $name || " $* " != *" $group "* ]] || is_installed "$name" || missing+=("$name")
+    [[ -n $name && " $* " == *" $group "* ]] || continue
+    is_installed "$name" || missing+=("$name")
   done <"$root/tools/packages"
   ((${#missing[@]})) || return 0
   command -v apt-get >/dev/null || die "missing, and this is not Debian: ${missing[*]}"
   say "installing ${missing[*]}"
-  local install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}")
-  # The package lists may be absent (a container) or name versions that are gone by now: fetch them only then.
-  if ! apt-get install -s -q --no-install-recommends "${missing[@]}" &>/dev/null || ! as_root "${install[@]}" </dev/null; then
+  local wanted=(-q --no-install-recommends "${missing[@]}")
+  local install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y "${wanted[@]}")
+  # The package lists may be absent (a container), or name versions that are gone by now.
+  if ! apt-get install -s "${wanted[@]}" &>/dev/null || ! as_root "${install[@]}" </dev/null; then
     as_root apt-get update -q </dev/null
     as_root "${install[@]}" </dev/null
   fi >&2

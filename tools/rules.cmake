@@ -1,4 +1,4 @@
-# How every target is built: language, warnings, machine, sanitizers, and the ll_ functions CMakeLists.txt is written in.
+# How targets are built: language, warnings, sanitizers, and the ll_ functions of CMakeLists.txt.
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -7,7 +7,7 @@ set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
-# LL_CHECK is on in every build, so NDEBUG decides nothing of ours: the build types differ in speed and debug information.
+# LL_CHECK is on in every build and NDEBUG decides nothing of ours; only LL_CHECKED adds checks.
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g")
 set(CMAKE_CXX_FLAGS_RELEASE "-O2")
 if(NOT CMAKE_BUILD_TYPE)
@@ -21,9 +21,9 @@ set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
 find_package(Threads REQUIRED)
 include_directories(${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/runtime)
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
-                    -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)  # messages name shm/ring.cc, not a machine's path
+                    -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)  # messages name shm/ring.cc
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  add_compile_options(-mcx16 -mavx)  # aligned 16-byte vector accesses are single-copy atomic only with AVX
+  add_compile_options(-mcx16 -mavx)  # aligned 16-byte accesses are atomic only with AVX
 endif()
 add_link_options(-Wl,--as-needed)
 if(LL_CHECKED)
@@ -33,12 +33,12 @@ if(LL_SANITIZE)
   add_compile_options(-fsanitize=${LL_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${LL_SANITIZE})
   if(LL_SANITIZE MATCHES "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    add_compile_options(-Wno-tsan)  # "atomic_thread_fence is not supported": known, and the fences stay
+    add_compile_options(-Wno-tsan)  # "atomic_thread_fence is not supported": the fences stay
   endif()
 endif()
 
-# ll_sources(OUT glob... [NEEDS glob...] [NOT glob...]): the files the globs name. NEEDS are sources too, and without
-# any of them OUT is empty: the target would make no sense yet.
+# ll_sources(OUT glob... [NEEDS glob...] [NOT glob...]): the files the globs name. NEEDS are sources
+# too, and without any of them OUT is empty: the target would make no sense yet.
 function(ll_sources out)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "NEEDS;NOT")
   set(files "")
@@ -60,7 +60,7 @@ function(ll_sources out)
   set(${out} ${files} PARENT_SCOPE)
 endfunction()
 
-# ll_library(NAME STATIC|SHARED|OBJECT sources...): without sources an empty target, so that others can link to it.
+# ll_library(NAME STATIC|SHARED|OBJECT sources...): without sources an empty target, to link to.
 function(ll_library name kind)
   ll_sources(files ${ARGN})
   if(files)
@@ -82,14 +82,16 @@ endfunction()
 function(ll_test name)
   ll_program(${name} ${ARGN})
   if(TARGET ${name})
-    target_link_libraries(${name} PRIVATE GTest::gmock GTest::gtest GTest::gtest_main Threads::Threads)
+    target_link_libraries(${name} PRIVATE GTest::gmock GTest::gtest GTest::gtest_main)
     target_compile_definitions(${name} PRIVATE LL_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                LL_BUILD_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
-    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 120 LABELS ${name})
+    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
+                         PROPERTIES TIMEOUT 120 LABELS ${name})
   endif()
 endfunction()
 
-# ll_link(NAME libraries...): what a static or object library uses, its users use; a shared library keeps it to itself.
+# ll_link(NAME libraries...): what a static or object library uses, its users use; a shared library
+# keeps it to itself.
 function(ll_link name)
   if(NOT TARGET ${name})
     return()
@@ -104,7 +106,7 @@ function(ll_link name)
   target_link_libraries(${name} ${scope} ${ARGN})
 endfunction()
 
-# ll_atomic_alias(NAME header): the target, and what links it, compiles shm's atomics as that header defines them.
+# ll_atomic_alias(NAME header): the target, and what links it, takes its atomics from that header.
 function(ll_atomic_alias name header)
   if(TARGET ${name})
     get_target_property(type ${name} TYPE)
@@ -120,7 +122,8 @@ function(ll_output_name name output)
   endif()
 endfunction()
 
-# ll_fuzz(tests/fuzz/NAME_fuzz.cc libraries...): libFuzzer with LL_FUZZ; else a replay of tests/fuzz/corpus/NAME.
+# ll_fuzz(tests/fuzz/NAME_fuzz.cc libraries...): libFuzzer with LL_FUZZ; else a test that replays
+# tests/fuzz/corpus/NAME.
 function(ll_fuzz file)
   get_filename_component(target ${file} NAME_WE)
   string(REGEX REPLACE "_fuzz$" "" name ${target})
@@ -129,21 +132,24 @@ function(ll_fuzz file)
     target_link_options(${target} PRIVATE -fsanitize=fuzzer)
   else()
     add_executable(${target} ${file} ${PROJECT_SOURCE_DIR}/tests/fuzz/replay_main.cc)
-    add_test(NAME Fuzz.Replays_${name} COMMAND ${target} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
+    add_test(NAME Fuzz.Replays_${name}
+             COMMAND ${target} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
   endif()
   ll_link(${target} ${ARGN})
 endfunction()
 
-# ll_install(targets...): those that exist, the public headers, and `find_package(loopline)` for users.
+# ll_install(targets...): those that exist, the public headers, and find_package(loopline).
 function(ll_install)
   foreach(name ${ARGN})
     if(TARGET ${name})
       get_target_property(type ${name} TYPE)
       if(type STREQUAL "SHARED_LIBRARY")
         set_target_properties(${name} PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
-        target_include_directories(${name} INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+        target_include_directories(${name}
+                                   INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
         install(TARGETS ${name} EXPORT loopline LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-        install(DIRECTORY runtime/loopline DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+        install(DIRECTORY runtime/loopline DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+                FILES_MATCHING PATTERN "*.h")
         install(EXPORT loopline NAMESPACE loopline:: FILE loopline-config.cmake
                 DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/loopline)
       elseif(type STREQUAL "EXECUTABLE")

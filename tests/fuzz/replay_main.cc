@@ -1,6 +1,7 @@
-// The main of a fuzz target when libFuzzer is not at hand: gives it every file named, or found in a folder named.
+// The main of a fuzz target without libFuzzer: hands it every file that the arguments name or hold.
 //
-// This is how a corpus becomes an ordinary test in every build. A path that does not exist is an empty corpus.
+// This is how a corpus becomes an ordinary test in every build. A path that does not exist is an
+// empty corpus.
 
 #include <cstddef>
 #include <cstdint>
@@ -16,10 +17,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void replay(const std::vector<std::uint8_t>& bytes) { LLVMFuzzerTestOneInput(bytes.data(), bytes.size()); }
+void replay(const std::vector<std::uint8_t>& bytes) {
+  LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
+}
 
 void replay_file(const fs::path& path) {
-  std::printf("%s\n", path.filename().c_str());  // the last line printed names the input that failed
+  std::printf("%s\n",
+              path.filename().c_str());  // the last line printed names the input that failed
   std::fflush(stdout);
   std::ifstream file(path, std::ios::binary);
   replay({std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()});
