@@ -13,18 +13,10 @@
 
 #include "base/result.h"
 #include "mapping.h"
+#include "name.h"
 #include "roster.h"
 
 namespace loopline::shm {
-
-struct StationName {
-  std::string factory = "main";
-  std::string station;
-  std::string text() const { return factory + "/" + station; }
-};
-// `orders` or `billing/orders`; each part matches [a-z0-9][a-z0-9._-]{0,62}, anything else is refused
-// with the character that is wrong.
-Result<StationName> parse_station_name(std::string_view text);
 
 struct InstancePaths {
   std::string folder;  // configuration, sockets

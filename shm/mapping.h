@@ -5,6 +5,7 @@
 // geometry is validated against the file and copied; nothing reads it from shared memory again.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "base/result.h"
@@ -37,16 +38,24 @@ struct RingOptions {
 
 class Mapping {
  public:
+  struct State;
+
   // Makes the file without a name in `folder` (O_TMPFILE), sized, with its pages allocated (no_space
   // says what is needed and what there is, before anything is written), initialised, then links it to
   // `path`: already_exists when somebody else was first. A death at any point leaves nothing.
   static Result<Mapping> create(const std::string& folder, const std::string& path,
                                 const RingOptions& options, const uint64_t roster_uuid[2]);
-  // A ring without a file, for tests and benchmarks inside one process tree (memfd).
+  // The same in two steps: everything but the name, then the name.
+  static Result<Mapping> prepare(const std::string& folder, const RingOptions& options,
+                                 const uint64_t roster_uuid[2]);
+  Status publish(const std::string& path);
+  // A ring without a file, for tests and benchmarks inside one process tree (memfd);
+  // its capacity may be as small as 4096.
   static Result<Mapping> create_anonymous(const RingOptions& options, const uint64_t roster_uuid[2]);
   // Maps an existing ring after validating every field against the file: magic, version, hash,
   // geometry, size. Refusals are in words. MAP_POPULATE unless `access` is look.
   static Result<Mapping> attach(const std::string& path, Access access);
+  // The same over a descriptor, which stays the caller's.
   static Result<Mapping> attach_fd(int fd, const std::string& name, Access access);
 
   Mapping(Mapping&&) noexcept;
@@ -69,9 +78,8 @@ class Mapping {
   bool collapse();
 
  private:
-  Mapping() = default;
-  struct State;
-  State* state_ = nullptr;
+  explicit Mapping(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
 };
 
 // Where things stand in a ring file of these options.
@@ -79,7 +87,11 @@ struct Geometry {
   uint64_t side_offset, data_offset, file_bytes;
 };
 Geometry geometry_of(uint64_t capacity, uint32_t producer_slots, uint32_t cursor_slots);
-// The largest body (extension and payload) one frame may have in a ring of this capacity.
-constexpr uint64_t body_max_of(uint64_t capacity) { return capacity / 8 - frame_header_size; }
+// The largest body (extension and payload) one frame may have in a ring of this capacity; its length
+// has 32 bits in the frame's header.
+constexpr uint64_t body_max_of(uint64_t capacity) {
+  constexpr uint64_t frame_bytes_max = 1ull << 32;
+  return (capacity / 8 < frame_bytes_max ? capacity / 8 : frame_bytes_max) - frame_header_size;
+}
 
 }  // namespace loopline::shm

@@ -21,6 +21,8 @@ namespace loopline::shm {
 
 class Roster {
  public:
+  struct State;
+
   // Opens the roster file at `path`, or makes it (O_TMPFILE and link: whoever is first wins, nothing
   // is left behind by a death). One mapping per file (device and inode) and process, never unmapped:
   // the kernel walks our locks at exit. Thread-safe.
@@ -49,20 +51,20 @@ class Roster {
     std::string command;
   };
   Person describe(SeatId seat) const;
+  // The newest seat of an entry, alive or dead; nobody when it was never taken. For tools.
+  SeatId seat_of(uint32_t entry) const;
   const uint64_t* uuid() const;
   uint32_t entry_count() const;
   ~Roster();
 
  private:
-  Roster() = default;
-  struct State;
+  explicit Roster(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
-  friend struct State;
 };
 
 // A number that names the calling thread in this process and changes in a forked child: what a handle
 // compares, in one thread-local load, to know that it is still on the thread it was bound to.
-extern thread_local uint64_t thread_key_word __attribute__((tls_model("initial-exec")));
+extern constinit thread_local uint64_t thread_key_word __attribute__((tls_model("initial-exec")));
 uint64_t make_thread_key();
 inline uint64_t thread_key() {
   return __builtin_expect(thread_key_word != 0, 1) ? thread_key_word : make_thread_key();

@@ -1,0 +1,204 @@
+// Mapping: makes a new ring: checks what is asked, finds the room, fills the file, gives it its name.
+//
+// Until the name is given nobody else has the file, so nothing in here is ordered, and a death at any
+// point leaves nothing: the kernel drops a file that has neither a name nor an open descriptor.
+#include <sys/mman.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/clock.h"
+#include "base/units.h"
+#include "lock.h"
+#include "mapping_state.h"
+#include "name.h"
+#include "ring_header.h"
+
+namespace loopline::shm {
+namespace {
+
+constexpr uint32_t partition_max = 255;
+
+Fault refuse(const RingOptions& options, const std::string& why) {
+  return {FaultCode::invalid_argument,
+          "station \"" + options.factory + "/" + options.station + "\": " + why};
+}
+
+std::string range(uint64_t low, uint64_t high) {
+  return " (" + std::to_string(low) + " to " + std::to_string(high) + ")";
+}
+
+Status check_options(const RingOptions& options, uint64_t capacity_min) {
+  if (!is_name(options.factory)) return refuse(options, "its factory is no name");
+  if (!is_name(options.station)) return refuse(options, "its name is no name");
+  if (!is_power_of_two(options.capacity) || options.capacity < capacity_min ||
+      options.capacity > ring_capacity_max) {
+    return refuse(options, "ring cannot be " + format_size(options.capacity) +
+                               ": it is a power of two from " + format_size(capacity_min) + " to " +
+                               format_size(ring_capacity_max));
+  }
+  const uint64_t body_max = body_max_of(options.capacity);
+  if (options.message_max > body_max) {
+    return refuse(options, "max-message cannot be " + format_size(options.message_max) +
+                               ": a ring of " + format_size(options.capacity) +
+                               " takes messages of up to " + format_size(body_max));
+  }
+  if (options.partition > partition_max) {
+    return refuse(options, "there is no partition " + std::to_string(options.partition) +
+                               range(0, partition_max));
+  }
+  if (options.generation == 0) return refuse(options, "generations count from 1");
+  if (options.producer_slots == 0 || options.producer_slots > producer_slots_max) {
+    return refuse(options, "cannot have " + std::to_string(options.producer_slots) +
+                               " producer slots" + range(1, producer_slots_max));
+  }
+  if (options.cursor_slots == 0 || options.cursor_slots > cursor_slots_max) {
+    return refuse(options, "cannot have " + std::to_string(options.cursor_slots) +
+                               " cursor slots" + range(1, cursor_slots_max));
+  }
+  if ((options.mode & ~0777u) != 0) {
+    return refuse(options, "mode cannot be " + mode_text(options.mode) + " (0600 to 0777)");
+  }
+  return ok();
+}
+
+Result<RingHeader> make_header(const RingOptions& options, const uint64_t roster_uuid[2]) {
+  LL_TRY(uuid, make_uuid());
+  const Geometry geometry =
+      geometry_of(options.capacity, options.producer_slots, options.cursor_slots);
+  RingHeader header{};
+  header.magic = ring_magic;
+  header.version = layout_version;
+  header.header_bytes = sizeof header;
+  std::memcpy(header.uuid, uuid.words, sizeof header.uuid);
+  std::memcpy(header.roster_uuid, roster_uuid, sizeof header.roster_uuid);
+  header.capacity = options.capacity;
+  header.side_offset = geometry.side_offset;
+  header.data_offset = geometry.data_offset;
+  header.file_bytes = geometry.file_bytes;
+  header.message_max =
+      options.message_max == 0 ? body_max_of(options.capacity) : options.message_max;
+  header.producer_slots = options.producer_slots;
+  header.cursor_slots = options.cursor_slots;
+  header.exclusive = options.exclusive ? 1 : 0;
+  header.timestamp = options.timestamp;
+  header.when_full = options.when_full;
+  header.partition = options.partition;
+  header.generation = options.generation;
+  header.created_ns = utc_ns();
+  options.factory.copy(header.factory, sizeof header.factory - 1);
+  options.station.copy(header.station, sizeof header.station - 1);
+  header.header_hash = hash_of(header);
+  return header;
+}
+
+// The two pieces of the file that have memory behind them; between them is the hole before the data.
+struct Piece {
+  uint64_t offset, size;
+};
+Piece front_of(const RingHeader& header) {
+  return {0, round_up(header.side_offset + header.capacity / unit_size * sizeof(uint64_t), page_size)};
+}
+Piece data_of(const RingHeader& header) { return {header.data_offset, header.capacity}; }
+
+Fault no_room(const RingOptions& options, const std::string& folder, uint64_t needed, uint64_t free) {
+  return {FaultCode::no_space, "no room in shared memory for station \"" + options.factory + "/" +
+                                   options.station + "\": needs " +
+                                   format_size_rounded(static_cast<double>(needed)) + ", " + folder +
+                                   " has " + format_size_rounded(static_cast<double>(free)) +
+                                   " free; make the ring smaller or enlarge the file system"};
+}
+
+// Bytes that may still be allocated; ~0 where the file system has no bound or does not tell.
+uint64_t free_bytes(int fd) {
+  struct statvfs status;
+  if (::fstatvfs(fd, &status) != 0 || status.f_blocks == 0) return ~0ull;
+  return static_cast<uint64_t>(status.f_bavail) * status.f_frsize;
+}
+
+// Sizes the file and allocates its pages: first a look, so that a refusal fills nothing up even for a
+// moment, then for real, since another may take the room between the two.
+Status find_room(const File& file, const RingHeader& header, const RingOptions& options,
+                 const std::string& folder) {
+  const uint64_t needed = front_of(header).size + data_of(header).size;
+  const uint64_t free = free_bytes(file.fd());
+  if (needed > free) return no_room(options, folder, needed, free);
+  if (::ftruncate(file.fd(), static_cast<off_t>(header.file_bytes)) != 0) {
+    return fault_from_errno(errno, "cannot size a ring in " + folder);
+  }
+  for (const Piece piece : {front_of(header), data_of(header)}) {
+    const int error = allocate_file(file.fd(), piece.offset, piece.size);
+    if (error == ENOSPC || error == ENOMEM) {
+      return no_room(options, folder, needed, free_bytes(file.fd()));
+    }
+    if (error != 0) return fault_from_errno(error, "cannot allocate a ring in " + folder);
+  }
+  return ok();
+}
+
+void init_control(const Mapping::State& state, const RingOptions& options) {
+  auto& control = *reinterpret_cast<ControlBlock*>(state.control.address());
+  auto* cursors = reinterpret_cast<CursorSlot*>(state.control.address() + sizeof(ControlBlock) +
+                                                options.producer_slots * sizeof(ProducerSlot));
+  init_robust(control.lock.mutex);
+  control.gate.pair.store(no_cursor, std::memory_order_relaxed);  // relaxed: nobody else has it
+  for (uint32_t index = 0; index < options.cursor_slots; ++index) {
+    cursors[index].cursor.store(no_cursor, std::memory_order_relaxed);  // relaxed: likewise
+  }
+  if (!options.born) return;  // its start, and with it hint and limit, come from its predecessor
+  const Pair first{options.capacity, 1};
+  const LimitWord limit{2 * options.capacity, 1, 0};
+  control.start.pair.store(first, std::memory_order_relaxed);         // relaxed: likewise
+  control.hint.pair.store(first, std::memory_order_relaxed);          // relaxed: likewise
+  control.limit.pair.store(limit.pack(), std::memory_order_relaxed);  // relaxed: likewise
+}
+
+Result<std::unique_ptr<Mapping::State>> fill(File file, const RingHeader& header,
+                                             const RingOptions& options, const std::string& folder) {
+  LL_TRY_STATUS(find_room(file, header, options, folder));
+  if (::pwrite(file.fd(), &header, sizeof header, 0) != sizeof header) {
+    return fault_from_errno(errno, "cannot write a ring in " + folder);
+  }
+  LL_TRY(state, map_ring(std::move(file), header, options.factory + "/" + options.station,
+                         Access::produce));
+  init_control(*state, options);
+  return std::move(state);
+}
+
+}  // namespace
+
+Result<Mapping> Mapping::prepare(const std::string& folder, const RingOptions& options,
+                                 const uint64_t roster_uuid[2]) {
+  LL_TRY_STATUS(check_options(options, ring_capacity_min));
+  LL_TRY(header, make_header(options, roster_uuid));
+  LL_TRY(file, make_file("ring", folder, options.mode));
+  LL_TRY(state, fill(std::move(file), header, options, folder));
+  return Mapping(std::move(state));
+}
+
+Status Mapping::publish(const std::string& path) {
+  LL_TRY_STATUS(link_file("ring", state_->file.fd(), path));
+  state_->name = path;
+  return ok();
+}
+
+Result<Mapping> Mapping::create(const std::string& folder, const std::string& path,
+                                const RingOptions& options, const uint64_t roster_uuid[2]) {
+  LL_TRY(mapping, prepare(folder, options, roster_uuid));
+  LL_TRY_STATUS(mapping.publish(path));
+  return std::move(mapping);
+}
+
+Result<Mapping> Mapping::create_anonymous(const RingOptions& options,
+                                          const uint64_t roster_uuid[2]) {
+  LL_TRY_STATUS(check_options(options, tiny_capacity_min));
+  LL_TRY(header, make_header(options, roster_uuid));
+  File file(::memfd_create("loopline-ring", MFD_CLOEXEC));
+  if (file.fd() < 0) return fault_from_errno(errno, "cannot make an anonymous ring");
+  LL_TRY(state, fill(std::move(file), header, options, "(memory)"));
+  return Mapping(std::move(state));
+}
+
+}  // namespace loopline::shm

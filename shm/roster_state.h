@@ -1,0 +1,40 @@
+// What stands behind a Roster: its mapping, and which seats the calling thread holds.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/hash.h"
+#include "file.h"
+#include "region.h"
+#include "roster.h"
+
+namespace loopline::shm {
+
+struct Roster::State {
+  RosterHeader header{};  // the private copy
+  Region region;          // the entries
+  std::string name;       // the path, for messages
+  bool look = false;      // mapped read-only: takes no seat
+
+  RosterEntry* entries() const { return reinterpret_cast<RosterEntry*>(region.address()); }
+  Result<SeatId> take_seat();
+  // Gives back a seat of the calling thread.
+  void leave(SeatId seat);
+  // Whether a seat of the calling thread still is the entry's living generation.
+  bool is_mine(SeatId seat) const;
+};
+
+struct HeldSeat {
+  Roster::State* roster = nullptr;
+  SeatId seat = nobody;
+};
+
+// The seats of one thread. Freed, and the seats given back, by a pthread key's destructor: that runs
+// after the destructors of C++ thread_local objects, in which handles may still need the seat.
+struct ThreadSeats {
+  std::vector<HeldSeat> held;
+};
+Result<ThreadSeats*> seats_of_this_thread();
+
+}  // namespace loopline::shm
