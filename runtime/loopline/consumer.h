@@ -1,0 +1,91 @@
+// Consumer: a handle to read a station, in runs of views.
+//
+//   auto consumer = station->consumer({.from = loopline::From::earliest});
+//   for (;;) {
+//     consumer->wait(std::chrono::seconds(1));
+//     consumer->poll([](const loopline::Message& message) { handle(message); }, 256);
+//   }
+//
+// A lossless consumer (the default) misses nothing: producers wait for it when the ring is full. A
+// `.lossy` one never holds anybody back; what it missed is told by gap(). One thread uses a consumer at
+// a time; it may be moved to another. In a forked child every call answers `forked`.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+
+#include "loopline/message.h"
+#include "loopline/visibility.h"
+#include "shm/base/result.h"
+
+namespace loopline {
+
+enum class From { earliest, latest };
+// spin: a core for the lowest latency; adaptive: about 50 us of it, then sleep; park: sleep at once.
+enum class Wait { spin, adaptive, park };
+
+struct ConsumerOptions {
+  From from = From::latest;
+  bool lossy = false;
+  Wait wait = Wait::adaptive;
+};
+
+// Sequences that a lossy consumer did not get, just before the messages it was handed last.
+struct Gap {
+  uint64_t first = 0;
+  uint64_t count = 0;
+};
+
+class LL_EXPORT Consumer {
+ public:
+  Consumer(Consumer&& other) noexcept;
+  Consumer& operator=(Consumer&& other) noexcept;
+  ~Consumer();
+
+  // Hands at most `max` messages that are there now to `handler`, in order, and gives their space
+  // back; returns how many. Never waits. The handler returns nothing, or a Verdict.
+  // Faults: closed (station removed and read to its end), corrupted, fenced, forked.
+  template <class Handler>
+  Result<size_t> poll(Handler&& handler, size_t max = 256) {
+    size_t handed = 0;
+    while (handed < max) {
+      Message run[run_max];
+      auto count = read({run, std::min(run_max, max - handed)});
+      if (!count) return count.fault();
+      for (size_t index = 0; index < *count; ++index) handler(std::as_const(run[index]));
+      handed += *count;
+      if (*count == 0 || lossy()) break;  // a gap may come next: gap() belongs to one run
+    }
+    if (handed != 0) {
+      auto released = release();
+      if (!released) return released.fault();
+    }
+    return handed;
+  }
+
+  // The next messages as views, valid until release() or the next read(). For loops of one's own.
+  Result<size_t> read(std::span<Message> run);
+  // Gives the space of the last run back to the producers.
+  Status release();
+  // Until there is something to read: true. False: `timeout` passed.
+  Result<bool> wait(std::chrono::nanoseconds timeout);
+  // What was missed before the last run; asking forgets it. Lossless consumers have none.
+  Gap gap();
+  bool lossy() const;
+  // The sequence that comes next.
+  uint64_t next_sequence() const;
+
+  static constexpr size_t run_max = 64;
+
+ private:
+  friend class Station;
+  explicit Consumer(std::unique_ptr<struct ConsumerState> state);
+  std::unique_ptr<struct ConsumerState> state_;
+};
+
+}  // namespace loopline

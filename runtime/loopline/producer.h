@@ -1,0 +1,97 @@
+// Producer: a handle to publish into a station, in place or by copy.
+//
+//   if (auto slot = producer->claim(sizeof(Quote), {.key = "AAPL"})) {
+//     new (slot->bytes().data()) Quote{...};           // bytes are 16-byte aligned
+//     slot->commit();                                  // no copy, no system call
+//   }
+//   producer->publish(bytes);                          // the same with one copy
+//
+// One thread uses a producer at a time; it may be moved to another. In a forked child every call
+// answers `forked`. Messages become visible in the order of their claims; until a slot is committed,
+// everything behind it waits, so fill it at once.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "loopline/message.h"
+#include "loopline/visibility.h"
+#include "shm/base/result.h"
+
+namespace loopline {
+
+struct ProducerOptions {
+  bool identified = false;  // every message carries {id, epoch, sequence} of its producer
+  uint64_t id = 0;          // with identified: whose; 0 draws one
+  uint32_t epoch = 0;
+  uint64_t first_sequence = 1;
+};
+
+inline constexpr std::chrono::nanoseconds forever = std::chrono::nanoseconds::max();
+
+struct PublishOptions {
+  std::string_view key;
+  std::string_view id;
+  std::span<const Header> headers;
+  // How long to wait for room; unset: for ever, or not at all where the station says `reject`.
+  std::optional<std::chrono::nanoseconds> timeout;
+};
+
+class LL_EXPORT Slot {
+ public:
+  Slot(Slot&& other) noexcept;
+  Slot& operator=(Slot&& other) noexcept;
+  // A slot that was not committed is aborted: its sequence stays without a message.
+  ~Slot();
+
+  // Where the payload goes; exactly the size that was claimed.
+  std::span<std::byte> bytes() const { return {payload_, payload_size_}; }
+  // The message's sequence.
+  uint64_t sequence() const;
+  // Faults: invalid_argument (twice), fenced (the thread that claimed it ended).
+  Status commit();
+  Status abort();
+
+ private:
+  friend class Producer;
+  struct State {  // an open frame of the ring, see shm/producer.h
+    uint64_t words[8];
+  };
+  Slot() = default;
+  struct ProducerState* producer_ = nullptr;
+  std::byte* payload_ = nullptr;
+  size_t payload_size_ = 0;
+  uint16_t flags_ = 0;
+  State state_{};
+};
+
+class LL_EXPORT Producer {
+ public:
+  Producer(Producer&& other) noexcept;
+  Producer& operator=(Producer&& other) noexcept;
+  // Slots must be gone before their producer.
+  ~Producer();
+
+  // Faults: too_large, full (reject), timed_out, fenced, forked, closed (station removed), corrupted.
+  Result<Slot> claim(size_t payload_bytes, const PublishOptions& options = {});
+  // The sequence it got. Faults: as claim.
+  Result<uint64_t> publish(std::span<const std::byte> payload, const PublishOptions& options = {});
+  Result<uint64_t> publish(std::string_view payload, const PublishOptions& options = {}) {
+    return publish(std::as_bytes(std::span(payload.data(), payload.size())), options);
+  }
+
+  // Drawn at random unless given.
+  uint64_t id() const;
+
+ private:
+  friend class Station;
+  explicit Producer(std::unique_ptr<struct ProducerState> state);
+  std::unique_ptr<struct ProducerState> state_;
+};
+
+}  // namespace loopline

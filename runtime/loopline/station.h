@@ -1,0 +1,72 @@
+// Station: a named stream of messages that processes of a host attach to.
+//
+//   auto station = loopline::Station::open_or_create("billing/orders", {.ring = 8_MiB});
+//   if (!station) { std::cerr << station.fault().message(); return 1; }
+//
+// A Station is cheap to copy; copies share what is mapped. Thread-safe. A process that dies without
+// closing anything leaves nothing to clean up.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "loopline/consumer.h"
+#include "loopline/producer.h"
+#include "loopline/visibility.h"
+#include "shm/base/result.h"
+#include "shm/base/units.h"
+
+namespace loopline {
+
+enum class Timestamp { precise, coarse, off };
+enum class WhenFull { block, reject };
+
+// Only what is named is asked for: an existing station that differs in it is refused.
+struct StationOptions {
+  std::optional<uint64_t> ring;         // bytes, a power of two in 64KiB..64GiB; default 8MiB
+  std::optional<uint64_t> max_message;  // bytes of one message; default and most: ring/8 - 32
+  std::optional<bool> exclusive;        // one producer at a time, a little faster; default no
+  std::optional<WhenFull> when_full;    // default block
+  std::optional<Timestamp> timestamp;   // default precise; off saves 10-30 ns a message
+  std::optional<uint32_t> mode;         // permissions of the ring's file; default 0660
+};
+
+class LL_EXPORT Station {
+ public:
+  // `name` is "station" (of factory main) or "factory/station". `dir` chooses the instance; empty
+  // means LOOPLINE_DIR, /run/loopline, or $XDG_RUNTIME_DIR/loopline.
+  // Faults: invalid_argument (name, sizes), already_exists (with other parameters; says which),
+  // no_space (says what is needed and what there is), no_permission, version_mismatch, corrupted.
+  static Result<Station> open_or_create(std::string_view name, const StationOptions& options = {},
+                                        std::string_view dir = {});
+  // Faults: not_found and the above.
+  static Result<Station> open(std::string_view name, std::string_view dir = {});
+  // Faults: already_exists and the above.
+  static Result<Station> create(std::string_view name, const StationOptions& options = {},
+                                std::string_view dir = {});
+  // Ends the station: producers and waiting consumers are told at once (closed), consumers that are
+  // behind read what is there first. Faults: not_found, unsupported (a living exclusive producer).
+  static Status remove(std::string_view name, std::string_view dir = {});
+
+  // A handle to publish; one per thread. Faults: too_many, no_permission, closed.
+  Result<Producer> producer(const ProducerOptions& options = {}) const;
+  // A handle to read. Faults: too_many, no_permission, closed.
+  Result<Consumer> consumer(const ConsumerOptions& options = {}) const;
+
+  // "factory/station".
+  const std::string& name() const;
+  uint64_t ring_bytes() const;
+  uint64_t max_message() const;
+
+ private:
+  struct State;
+  static Result<Station> open_with(std::string_view name, const StationOptions& options,
+                                   std::string_view dir, int opening);
+  explicit Station(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace loopline

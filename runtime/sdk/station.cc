@@ -1,0 +1,168 @@
+// Station: options checked, rings found through the directory, handles made.
+#include "loopline/station.h"
+
+#include <mutex>
+
+#include "shm/attached.h"
+#include "shm/directory.h"
+#include "state.h"
+
+namespace loopline {
+
+// Producers map the ring read-write, consumers read-only: two attachments, each made when needed.
+struct Station::State {
+  State(shm::Directory where, const shm::StationName& which, const shm::RingHeader& header)
+      : directory(std::move(where)),
+        station(which),
+        text(which.text()),
+        ring_bytes(header.capacity),
+        max_message(header.message_max) {}
+
+  const shm::Directory directory;
+  const shm::StationName station;
+  const std::string text;
+  const uint64_t ring_bytes;
+  const uint64_t max_message;
+  std::mutex mutex;
+  std::shared_ptr<shm::Attached> for_producers;
+  std::shared_ptr<shm::Attached> for_consumers;
+
+  Result<std::shared_ptr<shm::Attached>> attach(shm::Access access);
+};
+
+namespace {
+
+Result<shm::RingOptions> ring_options(const shm::StationName& name, const StationOptions& asked) {
+  shm::RingOptions options;
+  options.factory = name.factory;
+  options.station = name.station;
+  if (asked.ring) options.capacity = *asked.ring;
+  if (asked.max_message) {
+    if (*asked.max_message == 0) {
+      return Fault(FaultCode::invalid_argument, "max-message must be at least 1 byte");
+    }
+    options.message_max = *asked.max_message;
+  }
+  if (asked.exclusive) options.exclusive = *asked.exclusive;
+  if (asked.when_full) {
+    options.when_full =
+        *asked.when_full == WhenFull::reject ? shm::WhenFull::reject : shm::WhenFull::block;
+  }
+  if (asked.timestamp) options.timestamp = static_cast<shm::TimestampKind>(*asked.timestamp);
+  if (asked.mode) {
+    if (*asked.mode > 0777) {
+      return Fault(FaultCode::invalid_argument, "mode must be permission bits such as 0660");
+    }
+    options.mode = *asked.mode;
+  }
+  return options;
+}
+
+shm::Directory::Asked asked_of(const StationOptions& options) {
+  return {options.ring.has_value(), options.max_message.has_value(), options.exclusive.has_value(),
+          options.when_full.has_value(), options.timestamp.has_value()};
+}
+
+}  // namespace
+
+// The newest ring is asked for again when the one we have was sealed.
+Result<std::shared_ptr<shm::Attached>> Station::State::attach(shm::Access access) {
+  const std::lock_guard guard(mutex);
+  auto& attached = access == shm::Access::produce ? for_producers : for_consumers;
+  if (attached && attached->is_open()) return attached;
+  auto mapping = directory.attach(station, 0, access);
+  if (!mapping && access == shm::Access::consume &&
+      mapping.fault().code() == FaultCode::no_permission) {
+    mapping = directory.attach(station, 0, shm::Access::look);
+  }
+  if (!mapping) return mapping.fault();
+  const bool only_look = mapping->access() == shm::Access::look;
+  LL_TRY(roster, only_look ? directory.roster_to_look() : directory.roster());
+  attached = shm::Attached::make(std::move(*mapping), roster, directory);
+  return attached;
+}
+
+namespace {
+
+enum class Opening { open, create, open_or_create };
+
+Result<shm::Mapping> find_ring(const shm::Directory& directory, const shm::RingOptions& ring,
+                               const StationOptions& options, Opening opening) {
+  const shm::StationName name{ring.factory, ring.station};
+  switch (opening) {
+    case Opening::open: {
+      auto mapping = directory.attach(name, 0, shm::Access::consume);
+      if (mapping || mapping.fault().code() != FaultCode::no_permission) return mapping;
+      return directory.attach(name, 0, shm::Access::look);
+    }
+    case Opening::create: return directory.create(ring);
+    case Opening::open_or_create:
+      return directory.open_or_create(ring, asked_of(options), shm::Access::consume);
+  }
+  return Fault(FaultCode::invalid_argument, "no such way to open a station");
+}
+
+}  // namespace
+
+Result<Station> Station::open_with(std::string_view text, const StationOptions& options,
+                                   std::string_view dir, int opening) {
+  LL_TRY(name, shm::parse_station_name(text));
+  LL_TRY(ring, ring_options(name, options));
+  LL_TRY(paths, shm::find_instance(dir));
+  const auto how = static_cast<Opening>(opening);
+  LL_TRY(directory, how == Opening::open ? shm::Directory::open(paths)
+                                         : shm::Directory::open_or_create(paths));
+  LL_TRY(mapping, find_ring(directory, ring, options, how));
+  return Station(std::make_shared<State>(directory, name, mapping.header()));
+}
+
+Result<Station> Station::open_or_create(std::string_view name, const StationOptions& options,
+                                        std::string_view dir) {
+  return open_with(name, options, dir, static_cast<int>(Opening::open_or_create));
+}
+
+Result<Station> Station::open(std::string_view name, std::string_view dir) {
+  return open_with(name, {}, dir, static_cast<int>(Opening::open));
+}
+
+Result<Station> Station::create(std::string_view name, const StationOptions& options,
+                                std::string_view dir) {
+  return open_with(name, options, dir, static_cast<int>(Opening::create));
+}
+
+Status Station::remove(std::string_view text, std::string_view dir) {
+  LL_TRY(name, shm::parse_station_name(text));
+  LL_TRY(paths, shm::find_instance(dir));
+  LL_TRY(directory, shm::Directory::open(paths));
+  LL_TRY(mapping, directory.attach(name, 0, shm::Access::produce));
+  LL_TRY(roster, directory.roster());
+  // Sealed first: everyone attached is told. If we die in between, the next to attach unlinks it.
+  LL_TRY_STATUS(shm::Attached::make(std::move(mapping), roster, directory)->seal_for_good());
+  return directory.unlink(name, 0);
+}
+
+Result<Producer> Station::producer(const ProducerOptions& options) const {
+  LL_TRY(attached, state_->attach(shm::Access::produce));
+  const bool reject = attached->header().when_full == shm::WhenFull::reject;
+  LL_TRY(ring, shm::Producer::open(attached));
+  auto state = std::make_unique<ProducerState>(ProducerState{
+      std::move(ring), reject, options.identified, options.id, options.epoch, options.first_sequence});
+  if (state->id == 0) state->id = state->ring.identity();
+  return Producer(std::move(state));
+}
+
+Result<Consumer> Station::consumer(const ConsumerOptions& options) const {
+  LL_TRY(attached, state_->attach(shm::Access::consume));
+  shm::ConsumerOptions wanted;
+  wanted.lossy = options.lossy;
+  wanted.from = options.from == From::earliest ? shm::From::earliest : shm::From::latest;
+  wanted.wait = static_cast<shm::WaitKind>(options.wait);
+  LL_TRY(ring, shm::Consumer::open(attached, wanted));
+  return Consumer(std::make_unique<ConsumerState>(ConsumerState{std::move(ring)}));
+}
+
+const std::string& Station::name() const { return state_->text; }
+uint64_t Station::ring_bytes() const { return state_->ring_bytes; }
+uint64_t Station::max_message() const { return state_->max_message; }
+
+}  // namespace loopline

@@ -1,0 +1,171 @@
+// Attached: sealing, following and the gate, composed from the steps in seal.h.
+#include "attached.h"
+
+#include <unistd.h>
+
+#include "bell.h"
+#include "lock.h"
+#include "seal.h"
+#include "window.h"
+
+namespace loopline::shm {
+
+namespace {
+
+constexpr uint64_t seal_lock_wait_ns = 1'000'000'000;
+
+Ring ring_of(const Mapping& mapping) {
+  const RingHeader& header = mapping.header();
+  return Ring::over(&mapping.control(), mapping.producers(), mapping.cursors(), mapping.side(),
+                    mapping.data(), header.capacity, header.producer_slots, header.cursor_slots);
+}
+
+// A consumer's mapping, writable for a scope.
+class WriteWindow {
+ public:
+  explicit WriteWindow(Mapping& mapping) : mapping_(mapping) {
+    if (mapping_.access() == Access::consume) open_ = static_cast<bool>(mapping_.allow_writes(true));
+  }
+  ~WriteWindow() {
+    if (open_) (void)mapping_.allow_writes(false);
+  }
+  WriteWindow(const WriteWindow&) = delete;
+  WriteWindow& operator=(const WriteWindow&) = delete;
+  bool usable() const { return open_ || mapping_.access() == Access::produce; }
+
+ private:
+  Mapping& mapping_;
+  bool open_ = false;
+};
+
+}  // namespace
+
+Attached::Attached(Mapping mapping, std::shared_ptr<Roster> roster,
+                   std::optional<Directory> directory)
+    : mapping_(std::move(mapping)),
+      ring_(ring_of(mapping_)),
+      roster_(std::move(roster)),
+      directory_(std::move(directory)) {}
+
+std::shared_ptr<Attached> Attached::make(Mapping mapping, std::shared_ptr<Roster> roster,
+                                         std::optional<Directory> directory) {
+  return std::shared_ptr<Attached>(
+      new Attached(std::move(mapping), std::move(roster), std::move(directory)));
+}
+
+bool Attached::is_open() const { return seal_state(ring_) == seal_open; }
+
+std::string Attached::name() const {
+  return std::string(header().factory) + "/" + header().station;
+}
+
+Result<Mapping> Attached::attach_generation(uint32_t generation, Access access) const {
+  if (!directory_) return Fault(FaultCode::closed, "station \"" + name() + "\" was closed");
+  return directory_->attach_generation({header().factory, header().station}, header().partition,
+                                       generation, access);
+}
+
+Status Attached::finish_seal_locked(uint64_t target) {
+  WriteWindow window(mapping_);
+  if (!window.usable()) {
+    return Fault(FaultCode::no_permission,
+                 "station \"" + name() + "\" is being sealed and this process may only read it");
+  }
+  const Claim seal = claim_seal(ring_, target);
+  const uint64_t state = seal_state(ring_);
+  if (state != seal_removed) {
+    LL_TRY(mapping, attach_generation(seal_generation(state), Access::produce));
+    give_birth(ring_of(mapping), {seal.position + unit_size, seal.sequence + 1});
+  }
+  commit_seal(ring_, seal);
+  return ok();
+}
+
+Status Attached::seal_to_state(uint64_t target) {
+  LockGuard guard(ring_.control->lock.mutex,
+                  lock_for(ring_.control->lock.mutex, seal_lock_wait_ns));
+  if (!guard) {
+    const Holder holder = holder_of(ring_.control->lock.mutex);
+    return Fault(FaultCode::timed_out, "the ring lock of station \"" + name() +
+                                           "\" is held by thread " + std::to_string(holder.tid) +
+                                           ", which does not give it back; is it stopped?");
+  }
+  const bool claimed = ring_.control->seal.at.load_first(std::memory_order_acquire) != 0;  // acquire [sealed]
+  if (header().exclusive == 0 || claimed) return finish_seal_locked(target);
+  // An exclusive producer claims without a CAS: nobody else may claim beside it, a seal neither.
+  LL_TRY(me, roster_->my_seat());
+  auto& owner = ring_.producers[0].owner;
+  uint64_t expected = nobody;
+  if (!owner.compare_exchange(expected, me, std::memory_order_acq_rel,  // acq_rel [slot]
+                              std::memory_order_acquire) &&             // acquire [slot]
+      expected != me) {
+    const auto person = roster_->describe(expected);
+    return Fault(FaultCode::unsupported, "station \"" + name() +
+                                             "\" has an exclusive producer (pid " +
+                                             std::to_string(person.pid) + "); stop it first");
+  }
+  const Status status = finish_seal_locked(target);
+  if (expected != me) owner.store(nobody, std::memory_order_release);  // release [slot]
+  return status;
+}
+
+Status Attached::seal_for_good() {
+  janitor().sweep();
+  return seal_to_state(seal_removed);
+}
+
+Status Attached::seal_with_successor(const RingOptions& options) {
+  if (!directory_) {
+    return Fault(FaultCode::unsupported, "a ring without a file cannot have a successor");
+  }
+  janitor().sweep();
+  RingOptions next = options;
+  next.factory = header().factory;
+  next.station = header().station;
+  next.partition = header().partition;
+  next.generation = header().generation + 1;
+  next.born = false;
+  const auto made = directory_->create(next);
+  // There already: a sealer died after step 1, or another one is at work; its parameters stand.
+  if (!made && made.fault().code() != FaultCode::already_exists) return made.fault();
+  return seal_to_state(seal_to(next.generation));
+}
+
+Result<std::shared_ptr<Attached>> Attached::successor() {
+  const uint64_t state = seal_state(ring_);
+  LL_TRY_STATUS(seal_to_state(state));  // finishes what may be unfinished
+  if (state == seal_removed) {
+    return Fault(FaultCode::closed, "station \"" + name() + "\" was removed");
+  }
+  LL_TRY(mapping, attach_generation(seal_generation(state), mapping_.access()));
+  return make(std::move(mapping), roster_, directory_);
+}
+
+bool Attached::lift_gate() {
+  auto& gate = ring_.control->gate.pair;
+  Pair held = gate.load(std::memory_order_acquire);  // acquire [cursor]
+  if (held.first == no_cursor.first) return true;
+  auto before = attach_generation(header().generation - 1, Access::consume);
+  if (before) {
+    auto predecessor = make(std::move(*before), roster_, directory_);
+    predecessor->janitor().sweep();
+    if (seal_state(predecessor->ring()) == seal_open || gating_count(predecessor->ring()) != 0) {
+      return false;
+    }
+  } else if (before.fault().code() != FaultCode::not_found) {
+    return false;
+  }
+  // From the exact value: a second lifter finds it lifted. Nobody can join the predecessor any more.
+  gate.compare_exchange(held, no_cursor, std::memory_order_acq_rel,  // acq_rel [cursor]
+                        std::memory_order_relaxed);                  // relaxed: lifted by another
+  ring_if_parked(ring_.control->space_bell);
+  if (before && directory_) {
+    ::unlink(directory_
+                 ->ring_path({header().factory, header().station}, header().partition,
+                             header().generation - 1)
+                 .c_str());
+  }
+  return true;
+}
+
+}  // namespace loopline::shm

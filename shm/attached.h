@@ -1,0 +1,58 @@
+// Attached: one ring as this process has it, with everything its handles share.
+//
+// Producers and consumers of one process on one partition share an Attached through a shared_ptr:
+// the mapping, the roster, the directory it came from. It also knows how to end a ring and how to
+// find its successor.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "directory.h"
+#include "mapping.h"
+#include "repair.h"
+#include "ring.h"
+#include "roster.h"
+
+namespace loopline::shm {
+
+class Attached {
+ public:
+  static std::shared_ptr<Attached> make(Mapping mapping, std::shared_ptr<Roster> roster,
+                                        std::optional<Directory> directory);
+
+  Mapping& mapping() { return mapping_; }
+  const RingHeader& header() const { return mapping_.header(); }
+  const Ring& ring() const { return ring_; }
+  Roster& roster() { return *roster_; }
+  Janitor janitor() { return {mapping_, ring_, *roster_}; }
+  // Not sealed, as far as we know.
+  bool is_open() const;
+  // "factory/station".
+  std::string name() const;
+
+  // Ends the ring in favour of a successor with `options` (made here), or for good. Idempotent; goes
+  // on with what a dead sealer began. Faults: unsupported while an exclusive producer lives,
+  // timed_out when the ring lock stays with somebody else (named).
+  Status seal_with_successor(const RingOptions& options);
+  Status seal_for_good();
+  // What a handle does at the seal: finishes it if need be and opens what comes next.
+  // closed: the station was removed.
+  Result<std::shared_ptr<Attached>> successor();
+
+  // Whether the gate may be lifted, and does it: nobody gates the predecessor any more.
+  bool lift_gate();
+
+ private:
+  Attached(Mapping mapping, std::shared_ptr<Roster> roster, std::optional<Directory> directory);
+  Status seal_to_state(uint64_t target);
+  Status finish_seal_locked(uint64_t target);
+  Result<Mapping> attach_generation(uint32_t generation, Access access) const;
+
+  Mapping mapping_;
+  Ring ring_;
+  std::shared_ptr<Roster> roster_;
+  std::optional<Directory> directory_;
+};
+
+}  // namespace loopline::shm

@@ -1,0 +1,287 @@
+// Producer: the common path first, then waiting for room, rebinding and following.
+#include "producer.h"
+
+#include <sys/random.h>
+
+#include <utility>
+
+#include "base/clock.h"
+#include "base/units.h"
+#include "seal.h"
+
+namespace loopline::shm {
+
+namespace {
+
+uint64_t now_as(TimestampKind kind) {
+  switch (kind) {
+    case TimestampKind::precise: return utc_ns();
+    case TimestampKind::coarse: return utc_coarse_ns();
+    case TimestampKind::off: return 0;
+  }
+  return 0;
+}
+
+Fault forked_fault(const Attached& attached) {
+  return {FaultCode::forked, "this producer of station \"" + attached.name() +
+                                 "\" belongs to the parent process; open one of its own after fork"};
+}
+
+}  // namespace
+
+Result<Producer> Producer::open(std::shared_ptr<Attached> attached) {
+  Producer producer;
+  if (::getrandom(&producer.identity_, sizeof producer.identity_, 0) < 0) {
+    return fault_from_errno(errno, "cannot draw a producer identity");
+  }
+  LL_TRY_STATUS(producer.bind(std::move(attached)));
+  return producer;
+}
+
+Status Producer::bind(std::shared_ptr<Attached> attached) {
+  if (attached->mapping().access() != Access::produce) {
+    return Fault(FaultCode::no_permission,
+                 "station \"" + attached->name() + "\" was not opened for producing");
+  }
+  LL_TRY(seat, attached->roster().my_seat());
+  const Ring& ring = attached->ring();
+  attached->janitor().sweep();  // slots of the dead are free slots
+  const uint32_t slots = attached->header().exclusive != 0 ? 1 : ring.producer_slots;
+  uint32_t slot = 0;
+  for (; slot < slots; ++slot) {
+    uint64_t expected = nobody;
+    if (ring.producers[slot].owner.compare_exchange(
+            expected, seat, std::memory_order_acq_rel,  // acq_rel [slot]
+            std::memory_order_relaxed)) {               // relaxed: taken, next one
+      break;
+    }
+  }
+  if (slot == slots) {
+    return Fault(FaultCode::too_many,
+                 attached->header().exclusive != 0
+                     ? "station \"" + attached->name() +
+                           "\" is exclusive and has a living producer; see: loopline ring show " +
+                           attached->name()
+                     : "station \"" + attached->name() + "\" has all its " +
+                           std::to_string(slots) + " producers; see: loopline ring show " +
+                           attached->name());
+  }
+  // If we die here: the slot's seat is dead, and swept.
+  attached_ = std::move(attached);
+  slot_ = slot;
+  mine_ = &ring.producers[slot];
+  bell_ = &ring.control->data_bell;
+  claimer_ = Claimer(ring, slot, attached_->header().exclusive != 0);
+  body_max_ = attached_->header().message_max;
+  timestamp_ = attached_->header().timestamp;
+  seat_ = seat;
+  thread_key_ = thread_key();
+  fork_generation_ = fork_generation();
+  messages_ = bytes_ = 0;
+  mine_->identity.store(identity_, std::memory_order_relaxed);  // relaxed: for people
+  mine_->messages.store(0, std::memory_order_relaxed);          // relaxed: for people
+  mine_->bytes.store(0, std::memory_order_relaxed);             // relaxed: for people
+  mine_->blocked_ns.store(0, std::memory_order_relaxed);        // relaxed: for people
+  if (seal_state(attached_->ring()) != seal_open) return follow();
+  return ok();
+}
+
+Producer::Producer(Producer&& other) noexcept { *this = std::move(other); }
+
+Producer& Producer::operator=(Producer&& other) noexcept {
+  if (this == &other) return *this;
+  close();
+  wait_kind = other.wait_kind;
+  attached_ = std::move(other.attached_);
+  claimer_ = other.claimer_;
+  mine_ = std::exchange(other.mine_, nullptr);
+  bell_ = other.bell_;
+  slot_ = other.slot_;
+  body_max_ = other.body_max_;
+  timestamp_ = other.timestamp_;
+  thread_key_ = other.thread_key_;
+  seat_ = other.seat_;
+  fork_generation_ = other.fork_generation_;
+  identity_ = other.identity_;
+  messages_ = other.messages_;
+  bytes_ = other.bytes_;
+  return *this;
+}
+
+Producer::~Producer() { close(); }
+
+// The caller has no open frame (the SDK aborts it first).
+void Producer::close() {
+  if (mine_ == nullptr || fork_generation_ != fork_generation()) return;
+  uint64_t expected = seat_;
+  mine_->owner.compare_exchange(expected, nobody, std::memory_order_acq_rel,  // acq_rel [slot]
+                                std::memory_order_relaxed);  // relaxed: repaired and freed already
+  mine_ = nullptr;
+}
+
+Status Producer::claim(uint64_t body_size, uint64_t deadline_ns, OpenFrame& frame) {
+  if (!here()) [[unlikely]] LL_TRY_STATUS(rebind());
+  if (body_size > body_max_) [[unlikely]] {
+    return Fault(FaultCode::too_large, "a message of " + format_count(body_size) +
+                                           " bytes is over the max-message of station \"" +
+                                           attached_->name() + "\", " + format_count(body_max_));
+  }
+  const uint64_t bytes = frame_size(body_size);
+  const ClaimOutcome outcome = claimer_.claim(bytes, frame.claim);
+  if (outcome != ClaimOutcome::claimed) [[unlikely]] {
+    LL_TRY_STATUS(claim_slowly(bytes, deadline_ns, outcome, frame.claim));
+  }
+  frame.timestamp = now_as(timestamp_);
+  frame.body = claimer_.ring().at(frame.claim.position) + frame_header_size;
+  frame.body_size = static_cast<uint32_t>(body_size);
+  frame.open = true;
+  return ok();
+}
+
+Status Producer::commit(OpenFrame& frame, uint16_t flags) {
+  if (!frame.open) [[unlikely]] {
+    return Fault(FaultCode::invalid_argument, "this message was committed or aborted already");
+  }
+  if (!here()) [[unlikely]] LL_TRY_STATUS(rebind());
+  claimer_.commit(frame.claim, pack_meta(frame.body_size, FrameType::message, flags),
+                  frame.timestamp);
+  finish(frame);
+  count(frame.body_size);
+  return ok();
+}
+
+Status Producer::abort(OpenFrame& frame) {
+  if (!frame.open) {
+    return Fault(FaultCode::invalid_argument, "this message was committed or aborted already");
+  }
+  if (!here()) [[unlikely]] LL_TRY_STATUS(rebind());
+  claimer_.abort(frame.claim);
+  finish(frame);
+  return ok();
+}
+
+void Producer::finish(OpenFrame& frame) {
+  frame.open = false;
+  ring_if_parked(*bell_);
+}
+
+void Producer::count(uint32_t bytes) {
+  mine_->messages.store(++messages_, std::memory_order_relaxed);  // relaxed: for people
+  mine_->bytes.store(bytes_ += bytes, std::memory_order_relaxed); // relaxed: for people
+}
+
+Status Producer::rebind() {
+  if (mine_ == nullptr) return Fault(FaultCode::closed, "this producer was closed");
+  if (fork_generation_ != fork_generation()) return forked_fault(*attached_);
+  LL_TRY(seat, attached_->roster().my_seat());
+  uint64_t expected = seat_;
+  if (!mine_->owner.compare_exchange(expected, seat, std::memory_order_acq_rel,  // acq_rel [slot]
+                                     std::memory_order_relaxed)) {  // relaxed: lost to repair
+    return Fault(FaultCode::fenced,
+                 "the thread that used this producer of station \"" + attached_->name() +
+                     "\" ended, and its place was given away; open a new one");
+  }
+  seat_ = seat;
+  thread_key_ = thread_key();
+  return ok();
+}
+
+// bind() follows again when that ring is sealed too; generations only grow.
+Status Producer::follow() {
+  LL_TRY(next, attached_->successor());
+  close();
+  return bind(std::move(next));
+}
+
+Status Producer::claim_slowly(uint64_t bytes, uint64_t deadline_ns, ClaimOutcome outcome,
+                              Claim& claim) {
+  Waiter waiter(wait_kind, deadline_ns);
+  const uint64_t started = monotonic_ns();
+  uint32_t confusions = 0;
+  for (;;) {
+    switch (outcome) {
+      case ClaimOutcome::claimed:
+        mine_->blocked_ns.fetch_add(monotonic_ns() - started,
+                                    std::memory_order_relaxed);  // relaxed: for people
+        return ok();
+      case ClaimOutcome::full:
+        LL_TRY_STATUS(make_room(claimer_.full_at() + bytes + unit_size, waiter));
+        break;
+      case ClaimOutcome::sealed: LL_TRY_STATUS(follow()); break;
+      case ClaimOutcome::confused:
+        if (++confusions == 16) {
+          return Fault(FaultCode::corrupted, "the ring of station \"" + attached_->name() +
+                                                 "\" is damaged: its claims make no chain");
+        }
+        break;
+    }
+    outcome = claimer_.claim(bytes, claim);
+  }
+}
+
+Status Producer::make_room(uint64_t end, Waiter& waiter) {
+  const Advance held = advance(attached_->ring(), end);
+  switch (held.outcome) {
+    case AdvanceOutcome::moved: return ok();
+    case AdvanceOutcome::gated:
+    case AdvanceOutcome::open: return wait_out(end, held, waiter);
+    case AdvanceOutcome::used_up:
+      return Fault(FaultCode::full, "the ring of station \"" + attached_->name() +
+                                        "\" has used up its positions; seal it with a successor");
+    case AdvanceOutcome::corrupt: break;
+  }
+  return Fault(FaultCode::corrupted, "the ring of station \"" + attached_->name() +
+                                         "\" is damaged: cursor slot " +
+                                         std::to_string(held.blocker) + " points nowhere");
+}
+
+// Held by somebody: if they are dead we clean up and go on, else we wait for them a little.
+Status Producer::wait_out(uint64_t end, const Advance& held, Waiter& waiter) {
+  const bool gated = held.outcome == AdvanceOutcome::gated;
+  if (gated && held.blocker == blocker_is_gate && attached_->lift_gate()) return ok();
+  if (waiter.time_to_look_around() && held.blocker != blocker_is_gate) {
+    Janitor janitor = attached_->janitor();
+    const Cleaned cleaned =
+        gated ? janitor.clean_cursor(held.blocker) : janitor.clean_producer(held.blocker);
+    if (cleaned == Cleaned::done) return ok();
+    if (cleaned == Cleaned::broken) {
+      return Fault(FaultCode::corrupted,
+                   "the ring lock of station \"" + attached_->name() + "\" is damaged");
+    }
+  }
+  if (waiter.expired()) return full_fault(waiter, held);
+  if (!waiter.spin()) {
+    // Room comes from cursors; behind an open frame it comes from its commit.
+    BellLine& bell = gated ? attached_->ring().control->space_bell : *bell_;
+    const uint32_t ticket = prepare_to_park(bell, 1u << (slot_ & 31));
+    const Advance again = advance(attached_->ring(), end);
+    if (again.outcome == held.outcome && again.blocker == held.blocker) {
+      SeatId watched = nobody;
+      if (held.blocker != blocker_is_gate) {
+        const auto& owner = gated ? attached_->ring().cursors[held.blocker].owner
+                                  : attached_->ring().producers[held.blocker].owner;
+        watched = owner.load(std::memory_order_acquire) & ~repairing_bit;  // acquire [slot]
+      }
+      waiter.sleep(bell, ticket, attached_->roster(), watched);
+    }
+  }
+  return ok();
+}
+
+Fault Producer::full_fault(const Waiter& waiter, const Advance& held) const {
+  const bool gated = held.outcome == AdvanceOutcome::gated;
+  std::string who = "a reader of the ring before it";
+  if (held.blocker != blocker_is_gate) {
+    const Ring& ring = attached_->ring();
+    const auto& owner = gated ? ring.cursors[held.blocker].owner : ring.producers[held.blocker].owner;
+    const SeatId seat = owner.load(std::memory_order_acquire);  // acquire [slot]
+    const auto person = attached_->roster().describe(seat & ~repairing_bit);
+    who = (gated ? "consumer in cursor slot " : "an open message of producer slot ") +
+          std::to_string(held.blocker) + " (pid " + std::to_string(person.pid) + " " +
+          person.command + ")";
+  }
+  return {waiter.may_wait() ? FaultCode::timed_out : FaultCode::full, "station \"" + attached_->name() + "\" is full: " + who +
+                    " holds it; see: loopline ring show " + attached_->name()};
+}
+
+}  // namespace loopline::shm

@@ -1,0 +1,83 @@
+// Producer: a handle that publishes into a ring, waits for room, cleans up after the dead, and follows
+// a sealed ring to its successor.
+//
+//   auto producer = Producer::open(attached);
+//   OpenFrame frame;
+//   if (producer->claim(240, deadline, frame)) { fill(frame.body); producer->commit(frame, 0); }
+//
+// One thread uses it at a time; it may move between threads: the slot is rebound to the new thread's
+// seat before anything is written (R7). In a forked child every call answers `forked`. With nobody
+// asleep, claim and commit make no system call and allocate nothing (timestamps come from the vDSO).
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "attached.h"
+#include "claim.h"
+#include "wait.h"
+#include "window.h"
+
+namespace loopline::shm {
+
+// A frame between claim and commit. `body` is where extension and payload go.
+struct OpenFrame {
+  Claim claim;
+  std::byte* body = nullptr;
+  uint32_t body_size = 0;
+  uint64_t timestamp = 0;
+  bool open = false;
+};
+
+class Producer {
+ public:
+  // Faults: too_many (all slots held by living threads; an exclusive ring has one), no_permission,
+  // closed, and what the roster says.
+  static Result<Producer> open(std::shared_ptr<Attached> attached);
+  Producer(Producer&& other) noexcept;
+  Producer& operator=(Producer&& other) noexcept;
+  ~Producer();
+
+  // Room for a body of `body_size` bytes. Waits until `deadline_ns` (monotonic; 0: not at all;
+  // wait_for_ever) when the ring is full. Faults: full, timed_out (both say who holds the ring),
+  // too_large, fenced, forked, closed, corrupted.
+  Status claim(uint64_t body_size, uint64_t deadline_ns, OpenFrame& frame);
+  // Shows the frame to the readers and wakes those who sleep. Faults: fenced (our thread was found
+  // dead and the frame completed as a filler), invalid_argument (committed or aborted already).
+  Status commit(OpenFrame& frame, uint16_t flags);
+  Status abort(OpenFrame& frame);
+
+  uint64_t identity() const { return identity_; }
+  uint32_t slot() const { return slot_; }
+  const std::shared_ptr<Attached>& attached() const { return attached_; }
+  WaitKind wait_kind = WaitKind::adaptive;
+
+ private:
+  Producer() = default;
+  Status bind(std::shared_ptr<Attached> attached);
+  Status rebind();
+  Status follow();
+  Status claim_slowly(uint64_t bytes, uint64_t deadline_ns, ClaimOutcome outcome, Claim& claim);
+  Status make_room(uint64_t end, Waiter& waiter);
+  Status wait_out(uint64_t end, const Advance& held, Waiter& waiter);
+  Fault full_fault(const Waiter& waiter, const Advance& held) const;
+  void finish(OpenFrame& frame);
+  void count(uint32_t bytes);
+  void close();
+  bool here() const { return thread_key() == thread_key_; }
+
+  std::shared_ptr<Attached> attached_;
+  Claimer claimer_;
+  ProducerSlot* mine_ = nullptr;
+  BellLine* bell_ = nullptr;
+  uint32_t slot_ = 0;
+  uint64_t body_max_ = 0;
+  TimestampKind timestamp_ = TimestampKind::precise;
+  uint64_t thread_key_ = 0;
+  SeatId seat_ = nobody;
+  uint64_t fork_generation_ = 0;
+  uint64_t identity_ = 0;
+  uint64_t messages_ = 0, bytes_ = 0;
+};
+
+}  // namespace loopline::shm

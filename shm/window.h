@@ -1,0 +1,44 @@
+// Window: how far producers may go, and who holds them back.
+//
+// limit = slowest gating cursor + capacity. Anyone who needs room moves it; it is one 16-byte pair that
+// changes only by CAS from the exact value that was loaded BEFORE the cursors were. A ring that nobody
+// gates keeps its newest frames: whoever needs room walks over the oldest committed ones.
+#pragma once
+
+#include <optional>
+
+#include "ring.h"
+
+namespace loopline::shm {
+
+enum class AdvanceOutcome {
+  moved,    // limit is further than it was (by us or by others)
+  gated,    // cursor slot `blocker` (or the gate) holds the window
+  open,     // nobody gates, but the oldest frame in the way is uncommitted: producer slot `blocker`
+  used_up,  // positions have reached position_max
+  corrupt,  // a cursor or side word that makes no sense
+};
+constexpr uint32_t blocker_is_gate = ~0u;
+
+struct Advance {
+  AdvanceOutcome outcome;
+  uint32_t blocker = 0;
+};
+
+// Tries to move limit to at least `end`.
+Advance advance(const Ring& ring, uint64_t end);
+
+// A free cursor slot taken for `seat`, its cursor still gating nothing; nullopt: all are taken.
+std::optional<uint32_t> take_cursor_slot(const Ring& ring, SeatId seat, CursorKind kind);
+
+// Starts gating at the oldest boundary of the window and returns it. nullopt: joins came faster than
+// the epoch can count between two advances (a million); try again.
+std::optional<Pair> join(const Ring& ring, uint32_t slot);
+
+// Stops gating and frees the slot; false when `seat` no longer holds it (it was reaped).
+bool leave(const Ring& ring, uint32_t slot, SeatId seat);
+
+// How many cursors gate the ring now, the gate included.
+uint32_t gating_count(const Ring& ring);
+
+}  // namespace loopline::shm
