@@ -1,7 +1,7 @@
 // Cases: one case is one bench of one subject at one size, and knows how to run itself once.
 //
-// A peer adds its cases with the functions at the end of "loops.h"; anything else that can be run in a
-// fraction of a second and yields a distribution or a rate (attach, kill) may add its own.
+// A peer adds its cases with add_case in "loops.h"; anything else that can be run in a fraction of
+// a second and yields a distribution or a rate (attach, kill) may add its own.
 #pragma once
 
 #include <array>
@@ -36,14 +36,14 @@ struct Measurement {
 };
 
 struct Case {
-  std::string bench;       // rtt, one-way, one-way-exclusive, two-producers, wake, attach, kill
-  std::string subject;     // loopline, or the peer's name
+  std::string bench;    // rtt, one-way, one-way-exclusive, two-producers, wake, attach, kill
+  std::string subject;  // loopline, or the peer's name
   std::string version;
   uint64_t size_bytes = 0;
   std::function<Result<Measurement>(const Plan&)> run;
 };
 using Cases = std::vector<Case>;
 
-inline constexpr uint64_t kSizes[] = {32, 256, 1024, 16384};
+inline constexpr uint64_t message_sizes[] = {32, 256, 1024, 16384};
 
 }  // namespace loopline::perf

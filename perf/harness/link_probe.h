@@ -1,8 +1,8 @@
-// LinkProbe: how far apart two processors are right now, in nanoseconds for a cache line there and back.
+// LinkProbe: how far apart two processors are right now, in ns for a cache line there and back.
 //
 // On virtual machines the distance changes from second to second, as the host moves the virtual
-// processors (130 ns within a core complex, 500 ns across, on the machine this was written on). A figure
-// without its distance means nothing, so each measurement stands between two probes.
+// processors: 80-150 ns within a core complex, 350-500 ns across, on the machine this was written
+// on. A figure without its distance means nothing: each measurement stands between two probes.
 #pragma once
 
 #include <array>
@@ -16,10 +16,10 @@ enum class Regime { near, far, mixed };
 const char* name_of(Regime regime);
 
 // Up to this link round trip the processors are near, from the other on they are far.
-inline constexpr double kNear_ns_max = 200;
-inline constexpr double kFar_ns_min = 350;
+inline constexpr double near_ns_max = 200;
+inline constexpr double far_ns_min = 350;
 // Two probes that differ by more than this share saw two machines.
-inline constexpr double kDisagreement_max = 0.25;
+inline constexpr double disagreement_max = 0.25;
 
 // `rtt_ns` of one probe, or of the probes before and after a run.
 Regime regime_of(double rtt_ns);

@@ -1,8 +1,8 @@
 // Loops: the measured loops, one instance per subject, without a virtual call inside.
 //
 // Every run: the subject is made, its roles are forked and pinned, they take their endpoints, meet,
-// warm up for a tenth of the time, then measure. The sending side decides when it is over and says so
-// with a last message; nobody looks at the clock for each message.
+// warm up for a tenth of the time, then measure. The sending side decides when it is over and says
+// so with a last message; where a rate is measured, nobody reads the clock for each message.
 #pragma once
 
 #include <ctime>
@@ -19,10 +19,10 @@ namespace loopline::perf {
 namespace loops_detail {
 
 // Messages between two looks at the clock: 30 ns spread over 64 messages are not seen.
-inline constexpr uint64_t kMessagesPerLook = 64;
-inline constexpr uint64_t kWarmShare = 10;
-inline constexpr uint64_t kWakeInterval_ns = 1'000'000;
-inline constexpr uint64_t kSleep_ns_max = 1'000'000'000;
+inline constexpr uint64_t messages_per_look = 64;
+inline constexpr uint64_t warm_share = 10;
+inline constexpr uint64_t wake_interval_ns = 1'000'000;
+inline constexpr uint64_t sleep_ns_max = 1'000'000'000;
 
 // A run takes its time, its warm-up and a fork; ten times that and two seconds, and it hangs.
 inline uint64_t timeout_ns(const Plan& plan) { return 10 * plan.measure_ns + 2'000'000'000; }
@@ -62,7 +62,7 @@ Status ping(S& there, S& back, const Plan& plan, uint64_t size, Stage& stage, Ou
     return TscClock::ticks() - begin;
   };
   const uint64_t measured_from =
-      TscClock::ticks() + plan.clock.ticks_of(plan.measure_ns / kWarmShare);
+      TscClock::ticks() + plan.clock.ticks_of(plan.measure_ns / warm_share);
   while (TscClock::ticks() < measured_from) round_trip();
   const uint64_t deadline = TscClock::ticks() + plan.clock.ticks_of(plan.measure_ns);
   Usage usage;
@@ -101,12 +101,12 @@ Status produce(S& line, const Plan& plan, uint64_t size, uint32_t producer, Stag
   LL_TRY(sender, line.sender());
   Writer writer(size, producer);
   stage.meet();
-  const uint64_t whole_ns = plan.measure_ns + plan.measure_ns / kWarmShare;
+  const uint64_t whole_ns = plan.measure_ns + plan.measure_ns / warm_share;
   const uint64_t deadline = TscClock::ticks() + plan.clock.ticks_of(whole_ns);
   Usage usage;
   usage.begin();
   do {
-    for (uint64_t index = 0; index < kMessagesPerLook; ++index) sender.send(size, writer);
+    for (uint64_t index = 0; index < messages_per_look; ++index) sender.send(size, writer);
   } while (TscClock::ticks() < deadline);
   usage.end(outcome);
   send_stop(sender, writer);
@@ -114,17 +114,17 @@ Status produce(S& line, const Plan& plan, uint64_t size, uint32_t producer, Stag
 }
 
 // The rate counts from the first message after the warm-up to the last one.
-template <uint32_t kProducers, Subject S>
+template <uint32_t producers, Subject S>
 Status consume(S& line, const Plan& plan, uint64_t size, Stage& stage, Outcome& outcome) {
   LL_TRY(receiver, line.receiver());
-  Reader<kProducers> reader(size);
+  Reader<producers> reader(size);
   Backoff backoff;
   const auto poll = [&] {
-    if (receiver.poll(reader, kBatch) == 0) backoff.wait();
+    if (receiver.poll(reader, batch_max) == 0) backoff.wait();
   };
   stage.meet();
   const uint64_t measured_from =
-      TscClock::ticks() + plan.clock.ticks_of(plan.measure_ns / kWarmShare);
+      TscClock::ticks() + plan.clock.ticks_of(plan.measure_ns / warm_share);
   do {
     for (int index = 0; index < 16 && !reader.stopped(); ++index) poll();
   } while (TscClock::ticks() < measured_from);
@@ -146,10 +146,10 @@ Status rouse(S& there, S& back, const Plan& plan, uint64_t size, Stage& stage, O
   Writer writer(size);
   Reader<> reader(size);
   stage.meet();
-  const uint64_t count = plan.measure_ns / kWakeInterval_ns;
+  const uint64_t count = plan.measure_ns / wake_interval_ns;
   uint64_t next_ns = monotonic_ns();
   for (uint64_t index = 0; index < count; ++index) {
-    next_ns += kWakeInterval_ns;
+    next_ns += wake_interval_ns;
     const timespec next{static_cast<time_t>(next_ns / 1'000'000'000),
                         static_cast<long>(next_ns % 1'000'000'000)};
     ::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, nullptr);
@@ -157,7 +157,7 @@ Status rouse(S& there, S& back, const Plan& plan, uint64_t size, Stage& stage, O
     sender.send(size, writer);
     receive_one(receiver, reader);
     const uint64_t span = TscClock::ticks() - begin;
-    if (index >= count / kWarmShare) outcome.latency_ns.record(plan.clock.ns(span));
+    if (index >= count / warm_share) outcome.latency_ns.record(plan.clock.ns(span));
   }
   send_stop(sender, writer);
   outcome.bad_count = reader.bad_count();
@@ -175,7 +175,7 @@ Status doze(S& there, S& back, uint64_t size, Stage& stage, Outcome& outcome) {
   usage.begin();
   for (;;) {
     if (receiver.poll(reader, 1) == 0) {
-      receiver.sleep(kSleep_ns_max);
+      receiver.sleep(sleep_ns_max);
       continue;
     }
     if (reader.stopped()) break;
@@ -195,13 +195,15 @@ Result<Measurement> measure_rtt(const Plan& plan, uint64_t size) {
   LL_TRY(there, S::make({size, plan.ring_bytes, 1}));
   LL_TRY(back, S::make({size, plan.ring_bytes, 1}));
   const Role roles[] = {
-      {"ping", {plan.cpus[0]},
+      {"ping",
+       {plan.cpus[0]},
        [&](Stage& stage, Outcome& out) { return ping(*there, *back, plan, size, stage, out); }},
-      {"pong", {plan.cpus[1]},
+      {"pong",
+       {plan.cpus[1]},
        [&](Stage& stage, Outcome& out) { return pong(*there, *back, size, stage, out); }},
   };
   LL_TRY(outcomes, run_roles(roles, timeout_ns(plan)));
-  LL_TRY_STATUS(check_good("rtt", S::kName, outcomes[0].bad_count + outcomes[1].bad_count));
+  LL_TRY_STATUS(check_good("rtt", S::name, outcomes[0].bad_count + outcomes[1].bad_count));
   Measurement measurement;
   measurement.latency_ns = std::make_unique<Histogram>(outcomes[0].latency_ns);
   measurement.message_count = outcomes[0].latency_ns.count();
@@ -216,13 +218,15 @@ Result<Measurement> measure_one_way(const Plan& plan, uint64_t size) {
   using namespace loops_detail;
   LL_TRY(line, S::make({size, plan.ring_bytes, 1}));
   const Role roles[] = {
-      {"consumer", {plan.cpus[1]},
+      {"consumer",
+       {plan.cpus[1]},
        [&](Stage& stage, Outcome& out) { return consume<1>(*line, plan, size, stage, out); }},
-      {"producer", {plan.cpus[0]},
+      {"producer",
+       {plan.cpus[0]},
        [&](Stage& stage, Outcome& out) { return produce(*line, plan, size, 0, stage, out); }},
   };
   LL_TRY(outcomes, run_roles(roles, timeout_ns(plan)));
-  LL_TRY_STATUS(check_good("one-way", S::kName, outcomes[0].bad_count));
+  LL_TRY_STATUS(check_good("one-way", S::name, outcomes[0].bad_count));
   Measurement measurement;
   measurement.message_count = outcomes[0].message_count;
   measurement.rate_per_s = 1e9 * share(outcomes[0].message_count, outcomes[0].wall_ns);
@@ -238,35 +242,40 @@ Result<Measurement> measure_two_producers(const Plan& plan, uint64_t size) {
   using namespace loops_detail;
   LL_TRY(line, S::make({size, plan.ring_bytes, 2}));
   const Role roles[] = {
-      {"consumer", {plan.cpus[1]},
+      {"consumer",
+       {plan.cpus[1]},
        [&](Stage& stage, Outcome& out) { return consume<2>(*line, plan, size, stage, out); }},
-      {"first producer", {plan.cpus[0]},
+      {"first producer",
+       {plan.cpus[0]},
        [&](Stage& stage, Outcome& out) { return produce(*line, plan, size, 0, stage, out); }},
-      {"second producer", {plan.cpus[1]},
+      {"second producer",
+       {plan.cpus[1]},
        [&](Stage& stage, Outcome& out) { return produce(*line, plan, size, 1, stage, out); }},
   };
   LL_TRY(outcomes, run_roles(roles, timeout_ns(plan)));
-  LL_TRY_STATUS(check_good("two-producers", S::kName, outcomes[0].bad_count));
+  LL_TRY_STATUS(check_good("two-producers", S::name, outcomes[0].bad_count));
   Measurement measurement;
   measurement.message_count = outcomes[0].message_count;
   measurement.rate_per_s = 1e9 * share(outcomes[0].message_count, outcomes[0].wall_ns);
   return measurement;
 }
 
-// Round trips to a consumer that sleeps: one message a millisecond, the sender spins for the answer.
+// Round trips to a sleeping consumer: one message a millisecond, the sender spins for the answer.
 template <SleepingSubject S>
 Result<Measurement> measure_wake(const Plan& plan, uint64_t size) {
   using namespace loops_detail;
   LL_TRY(there, S::make({size, plan.ring_bytes, 1}));
   LL_TRY(back, S::make({size, plan.ring_bytes, 1}));
   const Role roles[] = {
-      {"sender", {plan.cpus[0]},
+      {"sender",
+       {plan.cpus[0]},
        [&](Stage& stage, Outcome& out) { return rouse(*there, *back, plan, size, stage, out); }},
-      {"sleeper", {plan.cpus[1]},
+      {"sleeper",
+       {plan.cpus[1]},
        [&](Stage& stage, Outcome& out) { return doze(*there, *back, size, stage, out); }},
   };
   LL_TRY(outcomes, run_roles(roles, timeout_ns(plan)));
-  LL_TRY_STATUS(check_good("wake", S::kName, outcomes[0].bad_count + outcomes[1].bad_count));
+  LL_TRY_STATUS(check_good("wake", S::name, outcomes[0].bad_count + outcomes[1].bad_count));
   Measurement measurement;
   measurement.latency_ns = std::make_unique<Histogram>(outcomes[0].latency_ns);
   measurement.message_count = outcomes[0].latency_ns.count();
@@ -280,7 +289,7 @@ using Measure = Result<Measurement> (*)(const Plan&, uint64_t size);
 // One case of a subject under a bench's name: add_case<Spsc>(cases, "rtt", 256, measure_rtt<Spsc>).
 template <Subject S>
 void add_case(Cases& cases, const char* bench, uint64_t size, Measure measure) {
-  cases.push_back({bench, S::kName, S::version(), size,
+  cases.push_back({bench, S::name, S::version(), size,
                    [measure, size](const Plan& plan) { return measure(plan, size); }});
 }
 

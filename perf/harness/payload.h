@@ -2,9 +2,9 @@
 //
 //   [number of the message, 8 bytes][pattern ........][number again, 8 bytes]
 //
-// For fairness all subjects pay the same: a sender copies `size` bytes from a warm buffer of its own to
-// the place the subject gives it; a receiver reads every byte once where the subject shows it, folds
-// them into one checksum (32 bytes at a time), and compares checksum and number with what it expects.
+// For fairness all subjects pay the same: a sender copies `size` bytes from a warm buffer of its
+// own to the place the subject gives it; a receiver reads every byte once where the subject shows
+// it, folds them into a checksum (32 bytes at a time), and compares checksum and number.
 // A message that is lost, repeated, torn, reordered or of the wrong size is counted as bad.
 #pragma once
 
@@ -19,12 +19,12 @@
 
 namespace loopline::perf {
 
-inline constexpr uint32_t kProducersMax = 2;
+inline constexpr uint32_t producers_max = 2;
 // The last message of a producer carries this number (and its producer's index, like all).
-inline constexpr uint64_t kStopNumber = (uint64_t{1} << 56) - 1;
+inline constexpr uint64_t stop_number = (uint64_t{1} << 56) - 1;
 
 // Sizes are multiples of this: one AVX register.
-inline constexpr size_t kPayloadUnit = 32;
+inline constexpr size_t payload_unit = 32;
 
 inline uint64_t load_word(const std::byte* from) {
   uint64_t word;
@@ -37,7 +37,7 @@ inline uint64_t checksum_of(const std::byte* payload, size_t size) {
   __m256 sums[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
   const auto* floats = reinterpret_cast<const float*>(payload);
   size_t index = 0;
-  for (; index + 2 * kPayloadUnit <= size; index += 2 * kPayloadUnit) {
+  for (; index + 2 * payload_unit <= size; index += 2 * payload_unit) {
     sums[0] = _mm256_xor_ps(sums[0], _mm256_loadu_ps(floats + index / 4));
     sums[1] = _mm256_xor_ps(sums[1], _mm256_loadu_ps(floats + index / 4 + 8));
   }
@@ -52,7 +52,7 @@ class Writer {
  public:
   explicit Writer(size_t size, uint64_t producer = 0)
       : source_(size), next_(producer << 56), producer_(producer << 56) {
-    LL_CHECK(size % kPayloadUnit == 0);
+    LL_CHECK(size % payload_unit == 0);
     LL_CHECK(size > 0);
     for (size_t index = 8; index < size - 8; ++index) {
       source_[index] = static_cast<std::byte>(index * 7 + 1);
@@ -65,7 +65,7 @@ class Writer {
 
   // The next message, written to the place where it is sent from.
   void operator()(std::byte* to) { write(to, next_++); }
-  void write_stop(std::byte* to) const { write(to, producer_ | kStopNumber); }
+  void write_stop(std::byte* to) const { write(to, producer_ | stop_number); }
 
  private:
   void write(std::byte* to, uint64_t number) const {
@@ -85,25 +85,25 @@ class Writer {
   uint64_t checksum_ = 0;
 };
 
-// Reads and checks messages of up to `kProducers` producers.
-template <uint32_t kProducers = 1>
+// Reads and checks messages of up to `producers` producers.
+template <uint32_t producers = 1>
 class Reader {
-  static_assert(kProducers <= kProducersMax);
+  static_assert(producers <= producers_max);
 
  public:
   explicit Reader(size_t size) : size_(size), checksum_(Writer(size).checksum()) {
-    for (uint64_t producer = 0; producer < kProducers; ++producer) next_[producer] = producer << 56;
+    for (uint64_t producer = 0; producer < producers; ++producer) next_[producer] = producer << 56;
   }
 
   void operator()(const std::byte* payload, size_t size) {
     const uint64_t number = load_word(payload);
-    const uint64_t producer = kProducers == 1 ? 0 : (number >> 56) % kProducersMax;
+    const uint64_t producer = producers == 1 ? 0 : (number >> 56) % producers_max;
     const bool whole = size == size_ && load_word(payload + size_ - 8) == number &&
                        checksum_of(payload, size_) == checksum_;
     if (whole && number == next_[producer]) [[likely]] {
       ++next_[producer];
       ++count_;
-    } else if (whole && (number & kStopNumber) == kStopNumber) {
+    } else if (whole && (number & stop_number) == stop_number) {
       ++stop_count_;
     } else {
       ++bad_count_;
@@ -113,12 +113,12 @@ class Reader {
 
   uint64_t count() const { return count_; }
   uint64_t bad_count() const { return bad_count_; }
-  bool stopped() const { return stop_count_ == kProducers; }
+  bool stopped() const { return stop_count_ == producers; }
 
  private:
   size_t size_;
   uint64_t checksum_;
-  uint64_t next_[kProducers];
+  uint64_t next_[producers];
   uint64_t count_ = 0;
   uint64_t bad_count_ = 0;
   uint32_t stop_count_ = 0;

@@ -20,7 +20,7 @@ namespace loopline::perf {
 namespace {
 
 // Spins this long, then yields: two roles may have to share one processor.
-constexpr int kMeetSpins = 1000;
+constexpr int meet_spins = 1000;
 
 uint64_t delayed_ns() {
   std::FILE* file = std::fopen("/proc/self/schedstat", "re");
@@ -140,7 +140,7 @@ void Stage::meet() {
   const uint32_t full = (before / role_count_ + 1) * role_count_;
   int spins = 0;
   while (arrived_.load(std::memory_order_acquire) < full) {  // acquire [meet]
-    if (++spins % kMeetSpins == 0) ::sched_yield();
+    if (++spins % meet_spins == 0) ::sched_yield();
     spin_pause();
   }
 }
@@ -159,7 +159,7 @@ void Usage::end(Outcome& outcome) const {
 
 Result<Outcomes> run_roles(std::span<const Role> roles, uint64_t timeout_ns) {
   LL_CHECK(!roles.empty());
-  LL_CHECK(roles.size() <= kRolesMax);
+  LL_CHECK(roles.size() <= roles_max);
   LL_TRY(block, SharedBlock::make(sizeof(Stage)));
   auto& stage = block.as<Stage>();
   stage.expect(static_cast<uint32_t>(roles.size()));

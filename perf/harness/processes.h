@@ -17,23 +17,23 @@
 #include <span>
 #include <vector>
 
+#include "shared_block.h"
 #include "shm/base/atomic.h"
 #include "shm/base/histogram.h"
 #include "shm/base/result.h"
-#include "shared_block.h"
 
 namespace loopline::perf {
 
-inline constexpr uint32_t kRolesMax = 4;
+inline constexpr uint32_t roles_max = 4;
 
 // What a role measured; zeroed before the run.
 struct Outcome {
   uint64_t message_count;
-  uint64_t bad_count;         // messages lost, repeated, torn or of the wrong size
-  uint64_t wall_ns;           // of the measured part only, like the two below
+  uint64_t bad_count;  // messages lost, repeated, torn or of the wrong size
+  uint64_t wall_ns;    // of the measured part only, like the two below
   uint64_t cpu_ns;
-  uint64_t delayed_ns;        // ready to run, and something else was running
-  char fault[256];            // why the role gave up; empty when it did not
+  uint64_t delayed_ns;  // ready to run, and something else was running
+  char fault[256];      // why the role gave up; empty when it did not
   Histogram latency_ns;
 };
 
@@ -50,11 +50,11 @@ class Stage {
  private:
   Atomic<uint32_t> arrived_;
   uint32_t role_count_;
-  Outcome outcomes_[kRolesMax];
+  Outcome outcomes_[roles_max];
 };
 
-// Measures this process between begin() and end(): wall, processor time, and time spent waiting for a
-// processor. The last comes from the kernel's run queue statistics and is 0 where it keeps none.
+// Measures this process between begin() and end(): wall, processor time, and time spent waiting for
+// a processor. The last comes from the kernel's run queue statistics and is 0 where it keeps none.
 class Usage {
  public:
   void begin();

@@ -1,26 +1,26 @@
-// Subject: what a ring, queue or line must offer to be measured; the measured loops are built on it.
+// Subject: what a ring, queue or line must offer to be measured; the loops are built on it.
 //
 // A subject is one direction between processes: made by the parent, then used by children it forks.
 //
 //   struct MyQueue {
-//     static constexpr const char* kName = "my-queue";
+//     static constexpr const char* name = "my-queue";
 //     static std::string version();
-//     static constexpr bool kSleeps = true;                      // Receiver has sleep()
+//     static constexpr bool sleeps = true;                      // Receiver has sleep()
 //     static Result<std::unique_ptr<MyQueue>> make(const Shape&);
 //     Result<Sender> sender();                                   // called in the sending child
 //     Result<Receiver> receiver();                               // called in the receiving child
 //   };
 //   struct Sender {
-//     template <class Fill> void send(size_t size, Fill&& fill);  // fill(std::byte* place): in place
+//     template <class Fill> void send(size_t size, Fill&& fill);  // fill(std::byte*): in place
 //   };
 //   struct Receiver {
 //     template <class Handle> size_t poll(Handle&& handle, size_t max);
 //     void sleep(uint64_t timeout_ns);
 //   };
 //
-// send waits while there is no room. poll never waits: it shows up to `max` messages that are ready as
-// handle(const std::byte* payload, size_t size), views that live until handle returns, and says how
-// many there were. sleep returns when there may be a message, or nothing happened for `timeout_ns`.
+// send waits while there is no room. poll never waits: it shows up to `max` messages that are ready
+// as handle(const std::byte* payload, size_t size), views that live until handle returns, and says
+// how many there were. sleep returns when there may be a message, or after `timeout_ns`.
 // All are templates or inline, so that the loops in "loops.h" contain no call per message that the
 // subject's own users would not pay for.
 #pragma once
@@ -46,7 +46,7 @@ struct Shape {
 };
 
 // Receivers take at most this many messages in one poll.
-inline constexpr size_t kBatch = 64;
+inline constexpr size_t batch_max = 64;
 
 namespace subject_detail {
 struct AnyFill {
@@ -61,8 +61,8 @@ template <class S>
 concept Subject = requires(S& subject, const Shape& shape, typename S::Sender& sender,
                            typename S::Receiver& receiver, subject_detail::AnyFill fill,
                            subject_detail::AnyHandle handle) {
-  { S::kName } -> std::convertible_to<const char*>;
-  { S::kSleeps } -> std::convertible_to<bool>;
+  { S::name } -> std::convertible_to<const char*>;
+  { S::sleeps } -> std::convertible_to<bool>;
   { S::version() } -> std::same_as<std::string>;
   { S::make(shape) } -> std::same_as<Result<std::unique_ptr<S>>>;
   { subject.sender() } -> std::same_as<Result<typename S::Sender>>;
@@ -72,19 +72,20 @@ concept Subject = requires(S& subject, const Shape& shape, typename S::Sender& s
 };
 
 template <class S>
-concept SleepingSubject = Subject<S> && S::kSleeps &&
-    requires(typename S::Receiver& receiver) { receiver.sleep(uint64_t{}); };
+concept SleepingSubject = Subject<S> && S::sleeps && requires(typename S::Receiver& receiver) {
+  receiver.sleep(uint64_t{});
+};
 
 // Waits a little longer each time: pauses, then gives the processor away, for peers may share it.
 class Backoff {
  public:
   void wait() {
-    if (++spins_ % kSpinsPerYield == 0) ::sched_yield();
+    if (++spins_ % spins_per_yield == 0) ::sched_yield();
     spin_pause();
   }
 
  private:
-  static constexpr uint32_t kSpinsPerYield = 1024;  // about 30 us
+  static constexpr uint32_t spins_per_yield = 1024;  // about 30 us
   uint32_t spins_ = 0;
 };
 

@@ -4,9 +4,9 @@
 //   const uint64_t begin = clock->ticks();  ...  const uint64_t end = clock->ticks();
 //   clock->ns(end - begin)
 //
-// clock_gettime costs about as much, but varies more and cannot order itself behind the loads before
-// it. A span holds the cost of one ticks() call; it is measured, printed with every report
-// (`overhead_ns`) and left in all figures, the link probe's included.
+// clock_gettime costs about as much, but varies more and does not wait for the loads before it. A
+// span holds the cost of one ticks() call; it is measured, printed with every report (`overhead_ns`)
+// and left in all figures, the link probe's included.
 #pragma once
 
 #include <x86intrin.h>
@@ -32,8 +32,7 @@ class TscClock {
   }
 
   uint64_t ns(uint64_t ticks) const {
-    return static_cast<uint64_t>((static_cast<unsigned __int128>(ticks) * ns_per_tick_scaled_) >>
-                                 kScale);
+    return static_cast<uint64_t>((static_cast<Wide>(ticks) * ns_per_tick_scaled_) >> scale_bits);
   }
   uint64_t ticks_of(uint64_t ns) const {
     return static_cast<uint64_t>(static_cast<double>(ns) * ticks_per_ns_);
@@ -44,7 +43,8 @@ class TscClock {
   double overhead_ns() const { return overhead_ns_; }
 
  private:
-  static constexpr int kScale = 32;
+  __extension__ using Wide = unsigned __int128;
+  static constexpr int scale_bits = 32;
 
   explicit TscClock(double ticks_per_ns);
 

@@ -13,8 +13,8 @@ namespace loopline::perf {
 namespace {
 
 // More slots gain nothing, and each costs an index entry.
-constexpr uint64_t kSlotsMax = 8192;
-constexpr uint64_t kSlotsMin = 8;
+constexpr uint64_t slots_max = 8192;
+constexpr uint64_t slots_min = 8;
 
 }  // namespace
 
@@ -26,8 +26,7 @@ Result<std::unique_ptr<BoostQueue>> BoostQueue::make(const Shape& shape) {
   static int made_count = 0;
   const std::string name =
       "loopline-bench-" + std::to_string(::getpid()) + "-" + std::to_string(made_count++);
-  const uint64_t slots =
-      std::clamp(shape.ring_bytes / shape.message_bytes, kSlotsMin, kSlotsMax);
+  const uint64_t slots = std::clamp(shape.ring_bytes / shape.message_bytes, slots_min, slots_max);
   try {
     auto queue = std::make_unique<Queue>(boost::interprocess::create_only, name.c_str(), slots,
                                          shape.message_bytes);
@@ -42,14 +41,14 @@ Result<std::unique_ptr<BoostQueue>> BoostQueue::make(const Shape& shape) {
 }
 
 void add_boost_queue(Cases& cases) {
-  for (const uint64_t size : kSizes) {
+  for (const uint64_t size : message_sizes) {
     add_case<BoostQueue>(cases, "rtt", size, measure_rtt<BoostQueue>);
     add_case<BoostQueue>(cases, "one-way", size, measure_one_way<BoostQueue>);
   }
-  for (const uint64_t size : {kSizes[0], kSizes[1]}) {
+  for (const uint64_t size : {message_sizes[0], message_sizes[1]}) {
     add_case<BoostQueue>(cases, "two-producers", size, measure_two_producers<BoostQueue>);
   }
-  add_case<BoostQueue>(cases, "wake", kSizes[0], measure_wake<BoostQueue>);
+  add_case<BoostQueue>(cases, "wake", message_sizes[0], measure_wake<BoostQueue>);
 }
 
 }  // namespace loopline::perf

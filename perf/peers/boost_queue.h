@@ -1,8 +1,8 @@
 // BoostQueue: Boost.Interprocess message_queue, the queue many C++ programs use between processes.
 //
-// Used at its best: as many slots as fit into the ring's bytes, never waiting in the kernel when the
-// bench spins (try_send, try_receive), blocking only in the wake bench. Its interface copies in and
-// out, so a message is filled in a buffer of the sender's and read in one of the receiver's.
+// Used at its best: as many slots as fit into the ring's bytes; where the bench spins it does, too
+// (try_send, try_receive), and it blocks only in the wake bench. Its interface copies in and out:
+// a message is filled in a buffer of the sender's and read in one of the receiver's.
 #pragma once
 
 #include <algorithm>
@@ -21,8 +21,8 @@ class BoostQueue {
   using Queue = boost::interprocess::message_queue;
 
  public:
-  static constexpr const char* kName = "boost-mq";
-  static constexpr bool kSleeps = true;
+  static constexpr const char* name = "boost-mq";
+  static constexpr bool sleeps = true;
   static std::string version();
   static Result<std::unique_ptr<BoostQueue>> make(const Shape& shape);
 

@@ -1,7 +1,7 @@
 // RawLine: one cache line with a number and a payload, the least that can carry a message.
 //
-// It holds one message and waits for nobody: only round trips make sense on it. It is the limit that
-// rings are compared with, and with its doorbell also the limit for waking a sleeper by futex.
+// It holds one message and waits for nobody: only round trips make sense on it. It is the limit
+// that rings are compared with, and with its doorbell the limit for waking a sleeper by futex.
 //
 // Happens-before edges
 //   [message]  sender stores word -> receiver loads it     the payload may be read
@@ -19,22 +19,22 @@
 namespace loopline::perf {
 
 class RawLine {
-  static constexpr size_t kPayloadMax = 32;
+  static constexpr size_t payload_max = 32;
 
   struct Lines {
     alignas(128) Atomic<uint64_t> word;
-    std::byte payload[kPayloadMax];
+    std::byte payload[payload_max];
     alignas(128) Atomic<uint32_t> doorbell;
     Atomic<uint32_t> parked;
   };
 
  public:
-  static constexpr const char* kName = "raw-line";
-  static constexpr bool kSleeps = true;
+  static constexpr const char* name = "raw-line";
+  static constexpr bool sleeps = true;
   static std::string version() { return "harness"; }
 
   static Result<std::unique_ptr<RawLine>> make(const Shape& shape) {
-    if (shape.message_bytes > kPayloadMax || shape.producer_count != 1) {
+    if (shape.message_bytes > payload_max || shape.producer_count != 1) {
       return Fault(FaultCode::too_large, "raw-line carries 32 bytes from one producer");
     }
     LL_TRY(block, SharedBlock::make(sizeof(Lines)));
@@ -48,8 +48,8 @@ class RawLine {
     template <class Fill>
     void send(size_t /*size*/, Fill&& fill) {
       fill(lines_.payload);
-      lines_.word.store(++number_, std::memory_order_release);  // release [message]
-      fence(std::memory_order_seq_cst);                         // seq_cst [parked]
+      lines_.word.store(++number_, std::memory_order_release);         // release [message]
+      fence(std::memory_order_seq_cst);                                // seq_cst [parked]
       if (lines_.parked.load(std::memory_order_relaxed) != 0) wake();  // relaxed: fenced [parked]
     }
 
@@ -73,7 +73,7 @@ class RawLine {
       const uint64_t number = lines_.word.load(std::memory_order_acquire);  // acquire [message]
       if (number == seen_) return 0;
       seen_ = number;
-      handle(lines_.payload, kPayloadMax);
+      handle(lines_.payload, payload_max);
       return 1;
     }
 

@@ -7,7 +7,7 @@
 namespace loopline::perf {
 
 void add_spsc_ring(Cases& cases) {
-  for (const uint64_t size : kSizes) {
+  for (const uint64_t size : message_sizes) {
     add_case<SpscRing>(cases, "rtt", size, measure_rtt<SpscRing>);
     add_case<SpscRing>(cases, "one-way", size, measure_one_way<SpscRing>);
   }

@@ -1,11 +1,11 @@
-// SpscRing: a plain ring for one producer and one consumer, as a good textbook has it; the near-limit.
+// SpscRing: a plain ring for one producer and one consumer, as textbooks have it; near the limit.
 //
 //   head ┐ written by the producer, tail ┐ written by the consumer: bytes since the beginning
 //   data [length, 8 bytes | payload | up to the next 64 bytes][length ...][skip to the end]
 //
-// Both sides keep a copy of the other's index and look again only when it says full or empty. No log,
-// no second producer, no reader that comes later, nothing survives a death: what Loopline adds to it
-// is what it may cost.
+// Both sides keep a copy of the other's index and look again only when it says full or empty. No
+// log, no second producer, no late reader, nothing survives a death: what Loopline adds to it is
+// what Loopline may cost.
 //
 // Happens-before edges
 //   [publish]  producer stores head -> consumer loads it     the frames before it may be read
@@ -23,10 +23,10 @@
 namespace loopline::perf {
 
 class SpscRing {
-  static constexpr uint64_t kPrefix = 8;
-  static constexpr uint64_t kUnit = 64;
+  static constexpr uint64_t prefix_size = 8;
+  static constexpr uint64_t frame_unit = 64;
   // In place of a length: nothing more until the end of the ring.
-  static constexpr uint64_t kSkip = ~uint64_t{0};
+  static constexpr uint64_t skip_mark = ~uint64_t{0};
 
   struct Control {
     alignas(128) Atomic<uint64_t> head;
@@ -39,13 +39,13 @@ class SpscRing {
   };
 
  public:
-  static constexpr const char* kName = "spsc";
-  static constexpr bool kSleeps = false;
+  static constexpr const char* name = "spsc";
+  static constexpr bool sleeps = false;
   static std::string version() { return "harness"; }
 
   static Result<std::unique_ptr<SpscRing>> make(const Shape& shape) {
     if (!is_power_of_two(shape.ring_bytes) || shape.producer_count != 1 ||
-        round_up(kPrefix + shape.message_bytes, kUnit) > shape.ring_bytes / 2) {
+        round_up(prefix_size + shape.message_bytes, frame_unit) > shape.ring_bytes / 2) {
       return Fault(FaultCode::invalid_argument,
                    "spsc takes one producer, a power of two, and messages of up to half of it");
     }
@@ -59,20 +59,20 @@ class SpscRing {
 
     template <class Fill>
     void send(size_t size, Fill&& fill) {
-      const uint64_t need = round_up(kPrefix + size, kUnit);
+      const uint64_t need = round_up(prefix_size + size, frame_unit);
       const uint64_t offset = head_ & (ring_.capacity - 1);
       const uint64_t rest = ring_.capacity - offset;
       if (need > rest) [[unlikely]] {
         wait_for_room(rest + need);
-        std::memcpy(ring_.data + offset, &kSkip, kPrefix);
+        std::memcpy(ring_.data + offset, &skip_mark, prefix_size);
         head_ += rest;
       } else {
         wait_for_room(need);
       }
       std::byte* frame = ring_.data + (head_ & (ring_.capacity - 1));
       const uint64_t length = size;
-      std::memcpy(frame, &length, kPrefix);
-      fill(frame + kPrefix);
+      std::memcpy(frame, &length, prefix_size);
+      fill(frame + prefix_size);
       head_ += need;
       ring_.control.head.store(head_, std::memory_order_release);  // release [publish]
     }
@@ -106,13 +106,13 @@ class SpscRing {
         const uint64_t offset = tail_ & (ring_.capacity - 1);
         const std::byte* frame = ring_.data + offset;
         uint64_t length;
-        std::memcpy(&length, frame, kPrefix);
-        if (length == kSkip) {
+        std::memcpy(&length, frame, prefix_size);
+        if (length == skip_mark) {
           tail_ += ring_.capacity - offset;
           continue;
         }
-        handle(frame + kPrefix, length);
-        tail_ += round_up(kPrefix + length, kUnit);
+        handle(frame + prefix_size, length);
+        tail_ += round_up(prefix_size + length, frame_unit);
         ++count;
       }
       ring_.control.tail.store(tail_, std::memory_order_release);  // release [free]
@@ -131,9 +131,7 @@ class SpscRing {
  private:
   SpscRing(SharedBlock block, uint64_t capacity) : block_(std::move(block)), capacity_(capacity) {}
 
-  View view() {
-    return {block_.as<Control>(), block_.data() + sizeof(Control), capacity_};
-  }
+  View view() { return {block_.as<Control>(), block_.data() + sizeof(Control), capacity_}; }
 
   SharedBlock block_;
   uint64_t capacity_;

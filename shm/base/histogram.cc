@@ -9,7 +9,7 @@ namespace loopline {
 namespace {
 
 // How many lines each halving of the distance to 100 % gets; what HdrHistogram's own tools print.
-constexpr double kLinesPerHalving = 5;
+constexpr double lines_per_halving = 5;
 
 __attribute__((format(printf, 2, 3))) void append(std::string& text, const char* format, ...) {
   char line[160];
@@ -23,50 +23,50 @@ __attribute__((format(printf, 2, 3))) void append(std::string& text, const char*
 // The percentile of the next line: 5 steps to 50 %, 5 more to 75 %, 5 more to 87.5 % ...
 double next_level(double level) {
   const double halvings = std::floor(std::log2(100 / (100 - level))) + 1;
-  return level + 100 / (kLinesPerHalving * std::exp2(halvings));
+  return level + 100 / (lines_per_halving * std::exp2(halvings));
 }
 
 }  // namespace
 
-template <int kDigits, uint64_t kHighest>
-void BasicHistogram<kDigits, kHighest>::merge(const BasicHistogram& other) {
-  for (size_t index = 0; index < kCounts; ++index) counts_[index] += other.counts_[index];
+template <int digits, uint64_t largest>
+void BasicHistogram<digits, largest>::merge(const BasicHistogram& other) {
+  for (size_t index = 0; index < entry_count; ++index) counts_[index] += other.counts_[index];
   count_ += other.count_;
   clamped_ += other.clamped_;
   max_ = std::max(max_, other.max_);
   min_complement_ = std::max(min_complement_, other.min_complement_);
 }
 
-template <int kDigits, uint64_t kHighest>
-uint64_t BasicHistogram<kDigits, kHighest>::percentile(double percent) const {
+template <int digits, uint64_t largest>
+uint64_t BasicHistogram<digits, largest>::percentile(double percent) const {
   // One step down, so that 99.9 % of 1000 values is the 999th although 99.9 is not exact in binary.
   const double exact = std::clamp(std::nextafter(percent, -HUGE_VAL), 0.0, 100.0);
   const double rank = std::ceil(exact / 100 * static_cast<double>(count_));
   const uint64_t wanted = std::max<uint64_t>(1, static_cast<uint64_t>(rank));
   uint64_t seen = 0;
-  for (size_t index = 0; index < kCounts; ++index) {
+  for (size_t index = 0; index < entry_count; ++index) {
     seen += counts_[index];
     if (seen >= wanted) return percent <= 0 ? min() : highest(index);
   }
   return max_;
 }
 
-template <int kDigits, uint64_t kHighest>
-double BasicHistogram<kDigits, kHighest>::mean() const {
+template <int digits, uint64_t largest>
+double BasicHistogram<digits, largest>::mean() const {
   if (count_ == 0) return 0;
   double sum = 0;
-  for (size_t index = 0; index < kCounts; ++index) {
+  for (size_t index = 0; index < entry_count; ++index) {
     if (counts_[index] != 0) sum += middle(index) * static_cast<double>(counts_[index]);
   }
   return sum / static_cast<double>(count_);
 }
 
-template <int kDigits, uint64_t kHighest>
-double BasicHistogram<kDigits, kHighest>::standard_deviation() const {
+template <int digits, uint64_t largest>
+double BasicHistogram<digits, largest>::standard_deviation() const {
   if (count_ == 0) return 0;
   const double center = mean();
   double sum = 0;
-  for (size_t index = 0; index < kCounts; ++index) {
+  for (size_t index = 0; index < entry_count; ++index) {
     if (counts_[index] == 0) continue;
     const double distance = middle(index) - center;
     sum += distance * distance * static_cast<double>(counts_[index]);
@@ -74,13 +74,13 @@ double BasicHistogram<kDigits, kHighest>::standard_deviation() const {
   return std::sqrt(sum / static_cast<double>(count_));
 }
 
-template <int kDigits, uint64_t kHighest>
-std::string BasicHistogram<kDigits, kHighest>::hgrm(double divisor) const {
+template <int digits, uint64_t largest>
+std::string BasicHistogram<digits, largest>::hgrm(double divisor) const {
   std::string text;
   append(text, "%12s %14s %10s %14s\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
   double level = 0;
   uint64_t seen = 0;
-  for (size_t index = 0; index < kCounts && seen < count_; ++index) {
+  for (size_t index = 0; index < entry_count && seen < count_; ++index) {
     if (counts_[index] == 0) continue;
     seen += counts_[index];
     const double reached = 100 * static_cast<double>(seen) / static_cast<double>(count_);
@@ -100,8 +100,8 @@ std::string BasicHistogram<kDigits, kHighest>::hgrm(double divisor) const {
          standard_deviation() / divisor);
   append(text, "#[Max     = %12.3f, Total count    = %12llu]\n",
          static_cast<double>(max_) / divisor, total);
-  append(text, "#[Buckets = %12d, SubBuckets     = %12llu]\n", kBuckets,
-         static_cast<unsigned long long>(kUnitRange));
+  append(text, "#[Buckets = %12d, SubBuckets     = %12llu]\n", bucket_count,
+         static_cast<unsigned long long>(exact_range));
   return text;
 }
 

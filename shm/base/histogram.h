@@ -1,7 +1,7 @@
 // Histogram: how often each latency occurred, to three digits, in one fixed block of memory.
 //
-// The buckets are those of HdrHistogram: values below `kUnitRange` exactly, then each doubling of
-// the value in `kHalf` equal steps. Recording is an index and an addition: it allocates nothing.
+// The buckets are those of HdrHistogram: values below `exact_range` exactly, then each doubling of
+// the value in `half_range` equal steps. Recording is an index and an addition, and no allocation.
 //
 //   counts_   [0 .. 2047 exactly][2048 .. 4095 in steps of 2][4096 .. 8191 in steps of 4] ...
 //
@@ -20,7 +20,7 @@
 namespace loopline {
 
 // One hour in nanoseconds: larger values are counted as one hour, and counted as clamped.
-inline constexpr uint64_t kHistogramHighest = 3'600'000'000'000;
+inline constexpr uint64_t histogram_largest = 3'600'000'000'000;
 
 namespace histogram_detail {
 // std::bit_width, whose type differs between libraries.
@@ -32,18 +32,18 @@ constexpr uint64_t unit_range(int digits) {
 }
 }  // namespace histogram_detail
 
-template <int kDigits, uint64_t kHighest = kHistogramHighest>
+template <int digits, uint64_t largest = histogram_largest>
 class BasicHistogram {
-  static_assert(kDigits >= 1 && kDigits <= 3);
+  static_assert(digits >= 1 && digits <= 3);
 
  public:
   void record(uint64_t value) { record_n(value, 1); }
 
   void record_n(uint64_t value, uint64_t n) {
-    static_assert(index_of(kHighest) < kCounts);
-    if (__builtin_expect(value > kHighest, 0)) {
+    static_assert(index_of(largest) < entry_count);
+    if (__builtin_expect(value > largest, 0)) {
       clamped_ += n;
-      value = kHighest;
+      value = largest;
     }
     counts_[index_of(value)] += n;
     count_ += n;
@@ -73,26 +73,25 @@ class BasicHistogram {
   std::string hgrm(double divisor = 1) const;
 
  private:
-  static constexpr uint64_t kUnitRange = histogram_detail::unit_range(kDigits);
-  static constexpr uint64_t kHalf = kUnitRange / 2;
-  static constexpr int kHalfBits = histogram_detail::width_of(kHalf) - 1;
-  static constexpr int kBuckets =
-      std::max(1, histogram_detail::width_of(kHighest) - kHalfBits);
+  static constexpr uint64_t exact_range = histogram_detail::unit_range(digits);
+  static constexpr uint64_t half_range = exact_range / 2;
+  static constexpr int half_bits = histogram_detail::width_of(half_range) - 1;
+  static constexpr int bucket_count = std::max(1, histogram_detail::width_of(largest) - half_bits);
 
-  // Which doubling a value is in: 0 for all below kUnitRange.
+  // Which doubling a value is in: 0 for all below exact_range.
   static constexpr int bucket_of(uint64_t value) {
-    return histogram_detail::width_of(value | (kUnitRange - 1)) - kHalfBits - 1;
+    return histogram_detail::width_of(value | (exact_range - 1)) - half_bits - 1;
   }
   static constexpr size_t index_of(uint64_t value) {
     const int bucket = bucket_of(value);
-    return (static_cast<size_t>(bucket) << kHalfBits) + static_cast<size_t>(value >> bucket);
+    return (static_cast<size_t>(bucket) << half_bits) + static_cast<size_t>(value >> bucket);
   }
-  static constexpr size_t kCounts = static_cast<size_t>(kBuckets + 1) * kHalf;
+  static constexpr size_t entry_count = static_cast<size_t>(bucket_count + 1) * half_range;
 
   // The values that share an entry: lowest(index) .. lowest(index + 1) - 1.
   static uint64_t lowest(size_t index) {
-    const size_t bucket = index < kUnitRange ? 0 : (index >> kHalfBits) - 1;
-    return static_cast<uint64_t>(index - (bucket << kHalfBits)) << bucket;
+    const size_t bucket = index < exact_range ? 0 : (index >> half_bits) - 1;
+    return static_cast<uint64_t>(index - (bucket << half_bits)) << bucket;
   }
   // The last of them, except that nothing above max_ was ever recorded.
   uint64_t highest(size_t index) const { return std::min(lowest(index + 1) - 1, max_); }
@@ -106,7 +105,7 @@ class BasicHistogram {
   uint64_t max_ = 0;
   // ~min, so that zeroed memory is an empty histogram.
   uint64_t min_complement_ = 0;
-  uint64_t counts_[kCounts] = {};
+  uint64_t counts_[entry_count] = {};
 };
 
 // Three digits (2048 exact values, then 0.1 %), 1 ns to 1 h.

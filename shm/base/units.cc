@@ -9,7 +9,7 @@
 namespace loopline {
 namespace {
 
-constexpr uint64_t kLargest = std::numeric_limits<uint64_t>::max();
+constexpr uint64_t largest_number = std::numeric_limits<uint64_t>::max();
 
 struct UnitName {
   std::string_view name;
@@ -17,18 +17,18 @@ struct UnitName {
 };
 
 // Both tables ascend: formatting takes the largest unit that fits.
-constexpr UnitName kSizeUnits[] = {
+constexpr UnitName size_units[] = {
     {"B", 1}, {"KiB", 1_KiB}, {"MiB", 1_MiB}, {"GiB", 1_GiB}, {"TiB", 1024 * 1_GiB},
 };
-constexpr uint64_t kSecond_ns = 1'000'000'000;
-constexpr UnitName kDurationUnits[] = {
+constexpr uint64_t second_ns = 1'000'000'000;
+constexpr UnitName duration_units[] = {
     {"ns", 1},
     {"us", 1'000},
     {"ms", 1'000'000},
-    {"s", kSecond_ns},
-    {"m", 60 * kSecond_ns},
-    {"h", 3600 * kSecond_ns},
-    {"d", 24 * 3600 * kSecond_ns},
+    {"s", second_ns},
+    {"m", 60 * second_ns},
+    {"h", 3600 * second_ns},
+    {"d", 24 * 3600 * second_ns},
 };
 
 // What people write for a duration unit, and what they mean; sizes: see size_hint.
@@ -36,10 +36,10 @@ struct Spelling {
   std::string_view written;
   std::string_view meant;
 };
-constexpr Spelling kDurationSpellings[] = {
-    {"\u00b5s", "us"}, {"\u03bcs", "us"}, {"usec", "us"}, {"msec", "ms"},   {"sec", "s"},
-    {"secs", "s"},     {"S", "s"},        {"min", "m"},   {"mins", "m"},    {"hr", "h"},
-    {"hour", "h"},     {"hours", "h"},    {"H", "h"},     {"day", "d"},     {"days", "d"},
+constexpr Spelling duration_spellings[] = {
+    {"\u00b5s", "us"}, {"\u03bcs", "us"}, {"usec", "us"},  {"msec", "ms"},   {"sec", "s"},
+    {"secs", "s"},     {"S", "s"},        {"min", "m"},    {"mins", "m"},    {"hr", "h"},
+    {"hour", "h"},     {"hours", "h"},    {"H", "h"},      {"day", "d"},     {"days", "d"},
     {"D", "d"},        {"second", "s"},   {"minute", "m"}, {"seconds", "s"}, {"minutes", "m"},
 };
 
@@ -89,16 +89,21 @@ std::string_view size_hint(std::string_view unit) {
     return {};
   }
   switch (unit[0] | 0x20) {
-    case 'k': return "KiB";
-    case 'm': return "MiB";
-    case 'g': return "GiB";
-    case 't': return "TiB";
-    default: return {};
+    case 'k':
+      return "KiB";
+    case 'm':
+      return "MiB";
+    case 'g':
+      return "GiB";
+    case 't':
+      return "TiB";
+    default:
+      return {};
   }
 }
 
 std::string_view duration_hint(std::string_view unit) {
-  for (const Spelling& spelling : kDurationSpellings) {
+  for (const Spelling& spelling : duration_spellings) {
     if (spelling.written == unit) return spelling.meant;
   }
   return {};
@@ -146,34 +151,34 @@ std::string rounded(double value, std::span<const UnitName> units) {
 }  // namespace
 
 Result<uint64_t> parse_size(std::string_view text) {
-  constexpr const char* kAccepted =
+  constexpr const char* accepted =
       "is not a size: give a whole number and one of B, KiB, MiB, GiB, TiB, such as 64KiB";
   const auto [digits, unit] = split(text);
-  if (digits.empty()) return refuse(text, kAccepted);
-  const UnitName* found = unit.empty() ? &kSizeUnits[0] : find_unit(kSizeUnits, unit);
+  if (digits.empty()) return refuse(text, accepted);
+  const UnitName* found = unit.empty() ? &size_units[0] : find_unit(size_units, unit);
   if (found == nullptr) {
     const std::string_view hint = size_hint(unit);
-    if (hint.empty()) return refuse(text, kAccepted);
+    if (hint.empty()) return refuse(text, accepted);
     return refuse(text, "is not a size: units are B, KiB, MiB, GiB, TiB (powers of 1024); write " +
                             std::string(digits) + std::string(hint));
   }
   uint64_t bytes = 0;
   if (!multiply(digits, found->factor, bytes)) {
-    return refuse(text, "is too large: a size is at most " + std::to_string(kLargest) + "B");
+    return refuse(text, "is too large: a size is at most " + std::to_string(largest_number) + "B");
   }
   return bytes;
 }
 
-std::string format_size(uint64_t bytes) { return exact(bytes, kSizeUnits, "0B"); }
+std::string format_size(uint64_t bytes) { return exact(bytes, size_units, "0B"); }
 
-std::string format_size_rounded(double bytes) { return rounded(bytes, kSizeUnits); }
+std::string format_size_rounded(double bytes) { return rounded(bytes, size_units); }
 
 Result<uint64_t> parse_duration(std::string_view text) {
-  constexpr const char* kAccepted =
+  constexpr const char* accepted =
       "is not a time: give a whole number and one of ns, us, ms, s, m, h, d, such as 250us";
   const auto [digits, unit] = split(text);
-  if (digits.empty()) return refuse(text, kAccepted);
-  const UnitName* found = find_unit(kDurationUnits, unit);
+  if (digits.empty()) return refuse(text, accepted);
+  const UnitName* found = find_unit(duration_units, unit);
   uint64_t nanoseconds = 0;
   if (unit.empty()) {
     // Zero is zero in every unit; any other bare number would be a guess.
@@ -183,23 +188,23 @@ Result<uint64_t> parse_duration(std::string_view text) {
   }
   if (found == nullptr) {
     const std::string_view hint = duration_hint(unit);
-    if (hint.empty()) return refuse(text, kAccepted);
+    if (hint.empty()) return refuse(text, accepted);
     return refuse(text, "is not a time: units are ns, us, ms, s, m, h, d; write " +
                             std::string(digits) + std::string(hint));
   }
   if (!multiply(digits, found->factor, nanoseconds)) {
     return refuse(text, "is too long: a time is at most " +
-                            std::to_string(kLargest / kDurationUnits[6].factor) + "d");
+                            std::to_string(largest_number / duration_units[6].factor) + "d");
   }
   return nanoseconds;
 }
 
 std::string format_duration(uint64_t nanoseconds) {
-  return exact(nanoseconds, kDurationUnits, "0s");
+  return exact(nanoseconds, duration_units, "0s");
 }
 
 std::string format_duration_rounded(double nanoseconds) {
-  return rounded(nanoseconds, kDurationUnits);
+  return rounded(nanoseconds, duration_units);
 }
 
 std::string format_count(uint64_t count) {

@@ -13,88 +13,88 @@
 namespace loopline {
 namespace {
 
-constexpr auto kRelaxed = std::memory_order_relaxed;  // relaxed: one thread, or atomicity alone
-constexpr auto kAcquire = std::memory_order_acquire;  // acquire: the tests' only edge
-constexpr auto kRelease = std::memory_order_release;  // release: the tests' only edge
+constexpr auto relaxed = std::memory_order_relaxed;  // relaxed: one thread, or atomicity alone
+constexpr auto acquire = std::memory_order_acquire;  // acquire: the tests' only edge
+constexpr auto release = std::memory_order_release;  // release: the tests' only edge
 
 TEST(Atomic, ReturnsTheOldValueFromEveryExchange) {
   Atomic<uint64_t> word{};
-  EXPECT_EQ(word.load(kRelaxed), 0u);
-  word.store(5, kRelaxed);
-  EXPECT_EQ(word.exchange(6, kRelaxed), 5u);
-  EXPECT_EQ(word.fetch_add(4, kRelaxed), 6u);
-  EXPECT_EQ(word.fetch_or(0x10, kRelaxed), 10u);
-  EXPECT_EQ(word.fetch_and(0x18, kRelaxed), 0x1au);
-  EXPECT_EQ(word.load(kRelaxed), 0x18u);
+  EXPECT_EQ(word.load(relaxed), 0u);
+  word.store(5, relaxed);
+  EXPECT_EQ(word.exchange(6, relaxed), 5u);
+  EXPECT_EQ(word.fetch_add(4, relaxed), 6u);
+  EXPECT_EQ(word.fetch_or(0x10, relaxed), 10u);
+  EXPECT_EQ(word.fetch_and(0x18, relaxed), 0x1au);
+  EXPECT_EQ(word.load(relaxed), 0x18u);
 }
 
 TEST(Atomic, ChangesTheWordOnlyWhenItIsTheExpectedOne) {
   Atomic<uint32_t> word{};
-  word.store(5, kRelaxed);
+  word.store(5, relaxed);
   uint32_t expected = 4;
-  EXPECT_FALSE(word.compare_exchange(expected, 9, kRelaxed, kRelaxed));
+  EXPECT_FALSE(word.compare_exchange(expected, 9, relaxed, relaxed));
   EXPECT_EQ(expected, 5u);
-  EXPECT_EQ(word.load(kRelaxed), 5u);
-  EXPECT_TRUE(word.compare_exchange(expected, 9, kRelaxed, kRelaxed));
+  EXPECT_EQ(word.load(relaxed), 5u);
+  EXPECT_TRUE(word.compare_exchange(expected, 9, relaxed, relaxed));
   EXPECT_EQ(expected, 5u);
-  EXPECT_EQ(word.load(kRelaxed), 9u);
+  EXPECT_EQ(word.load(relaxed), 9u);
 }
 
 TEST(Atomic, LosesNoIncrementOfTwoThreads) {
-  constexpr uint64_t kRounds = 100'000;
+  constexpr uint64_t round_count = 100'000;
   Atomic<uint64_t> added{};
   Atomic<uint64_t> swapped{};
   const auto count = [&] {
-    for (uint64_t round = 0; round < kRounds; ++round) {
-      added.fetch_add(1, kRelaxed);
-      uint64_t seen = swapped.load(kRelaxed);
-      while (!swapped.compare_exchange(seen, seen + 1, kRelaxed, kRelaxed)) spin_pause();
+    for (uint64_t round = 0; round < round_count; ++round) {
+      added.fetch_add(1, relaxed);
+      uint64_t seen = swapped.load(relaxed);
+      while (!swapped.compare_exchange(seen, seen + 1, relaxed, relaxed)) spin_pause();
     }
   };
   std::thread other(count);
   count();
   other.join();
-  EXPECT_EQ(added.load(kRelaxed), 2 * kRounds);
-  EXPECT_EQ(swapped.load(kRelaxed), 2 * kRounds);
+  EXPECT_EQ(added.load(relaxed), 2 * round_count);
+  EXPECT_EQ(swapped.load(relaxed), 2 * round_count);
 }
 
 TEST(AtomicPair, StoresAndLoadsBothHalves) {
   AtomicPair pair{};
-  EXPECT_EQ(pair.load(kRelaxed), Pair{});
-  for (const auto order : {kRelaxed, kRelease, std::memory_order_seq_cst}) {  // release: any order
+  EXPECT_EQ(pair.load(relaxed), Pair{});
+  for (const auto order : {relaxed, release, std::memory_order_seq_cst}) {  // release: any order
     pair.store({1, 2}, order);
-    EXPECT_EQ(pair.load(kAcquire), (Pair{1, 2}));
-    EXPECT_EQ(pair.load_first(kAcquire), 1u);
+    EXPECT_EQ(pair.load(acquire), (Pair{1, 2}));
+    EXPECT_EQ(pair.load_first(acquire), 1u);
     pair.store({~uint64_t{0}, 7}, order);
-    EXPECT_EQ(pair.load(kRelaxed), (Pair{~uint64_t{0}, 7}));
+    EXPECT_EQ(pair.load(relaxed), (Pair{~uint64_t{0}, 7}));
   }
 }
 
 TEST(AtomicPair, ChangesOnlyWhenBothHalvesAreTheExpectedOnes) {
   AtomicPair pair{};
-  pair.store({1, 2}, kRelaxed);
+  pair.store({1, 2}, relaxed);
   for (const Pair wrong : {Pair{1, 3}, Pair{3, 2}, Pair{2, 1}}) {
     Pair expected = wrong;
-    EXPECT_FALSE(pair.compare_exchange(expected, {8, 9}, kRelaxed, kRelaxed));
+    EXPECT_FALSE(pair.compare_exchange(expected, {8, 9}, relaxed, relaxed));
     EXPECT_EQ(expected, (Pair{1, 2}));
-    EXPECT_EQ(pair.load(kRelaxed), (Pair{1, 2}));
+    EXPECT_EQ(pair.load(relaxed), (Pair{1, 2}));
   }
   Pair expected{1, 2};
-  EXPECT_TRUE(pair.compare_exchange(expected, {8, 9}, kRelaxed, kRelaxed));
-  EXPECT_EQ(pair.load(kRelaxed), (Pair{8, 9}));
+  EXPECT_TRUE(pair.compare_exchange(expected, {8, 9}, relaxed, relaxed));
+  EXPECT_EQ(pair.load(relaxed), (Pair{8, 9}));
 }
 
 TEST(AtomicPair, IsNeverSeenTornBetweenTwoStores) {
-  constexpr uint64_t kRounds = 300'000;
+  constexpr uint64_t round_count = 300'000;
   AtomicPair pair{};
-  pair.store({0, ~uint64_t{0}}, kRelaxed);
+  pair.store({0, ~uint64_t{0}}, relaxed);
   std::thread writer([&] {
-    for (uint64_t round = 1; round <= kRounds; ++round) pair.store({round, ~round}, kRelease);
+    for (uint64_t round = 1; round <= round_count; ++round) pair.store({round, ~round}, release);
   });
   uint64_t torn_count = 0;
   uint64_t backward_count = 0;
-  for (uint64_t last = 0; last < kRounds;) {
-    const Pair seen = pair.load(kAcquire);
+  for (uint64_t last = 0; last < round_count;) {
+    const Pair seen = pair.load(acquire);
     torn_count += seen.second != ~seen.first;
     backward_count += seen.first < last;
     last = seen.first;
@@ -105,12 +105,12 @@ TEST(AtomicPair, IsNeverSeenTornBetweenTwoStores) {
 }
 
 TEST(AtomicPair, LosesNoChangeWhenStoresOfTwoThreadsCompete) {
-  constexpr uint64_t kRounds = 50'000;
+  constexpr uint64_t round_count = 50'000;
   AtomicPair pair{};
   const auto count = [&] {
-    for (uint64_t round = 0; round < kRounds; ++round) {
-      Pair seen = pair.load(kRelaxed);
-      while (!pair.compare_exchange(seen, {seen.first + 1, seen.second + 3}, kRelaxed, kRelaxed)) {
+    for (uint64_t round = 0; round < round_count; ++round) {
+      Pair seen = pair.load(relaxed);
+      while (!pair.compare_exchange(seen, {seen.first + 1, seen.second + 3}, relaxed, relaxed)) {
         spin_pause();
       }
     }
@@ -118,18 +118,17 @@ TEST(AtomicPair, LosesNoChangeWhenStoresOfTwoThreadsCompete) {
   std::thread other(count);
   count();
   other.join();
-  EXPECT_EQ(pair.load(kAcquire), (Pair{2 * kRounds, 6 * kRounds}));
+  EXPECT_EQ(pair.load(acquire), (Pair{2 * round_count, 6 * round_count}));
 }
 
 TEST(AtomicPair, CanBeReadInMemoryThatMayOnlyBeRead) {
   const auto size = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
-  void* memory =
-      ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   ASSERT_NE(memory, MAP_FAILED);
   auto* pair = new (memory) AtomicPair;
-  pair->store({3, 4}, kRelease);
+  pair->store({3, 4}, release);
   ASSERT_EQ(::mprotect(memory, size, PROT_READ), 0);
-  EXPECT_EQ(pair->load(kAcquire), (Pair{3, 4}));
+  EXPECT_EQ(pair->load(acquire), (Pair{3, 4}));
   ::munmap(memory, size);
 }
 
@@ -145,7 +144,7 @@ TEST(Atomic, MovesBulkBytesUnchanged) {
 
 TEST(Futex, ReturnsAtOnceWhenTheWordHasChangedAlready) {
   Atomic<uint32_t> word{};
-  word.store(1, kRelaxed);
+  word.store(1, relaxed);
   futex_wait(word, 0, 60'000'000'000);  // a minute: the test would be killed if it slept
   SUCCEED();
 }
@@ -153,12 +152,12 @@ TEST(Futex, ReturnsAtOnceWhenTheWordHasChangedAlready) {
 TEST(Futex, WakesASleeperInAnotherThread) {
   Atomic<uint32_t> word{};
   std::thread sleeper([&] {
-    while (word.load(kAcquire) == 0) futex_wait(word, 0, 1'000'000'000);
+    while (word.load(acquire) == 0) futex_wait(word, 0, 1'000'000'000);
   });
-  word.store(1, kRelease);
+  word.store(1, release);
   futex_wake_all(word);
   sleeper.join();
-  EXPECT_EQ(word.load(kRelaxed), 1u);
+  EXPECT_EQ(word.load(relaxed), 1u);
 }
 
 }  // namespace

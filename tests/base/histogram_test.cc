@@ -16,7 +16,7 @@
 namespace loopline {
 namespace {
 
-constexpr double kPercents[] = {0, 0.1, 1, 25, 50, 75, 90, 99, 99.9, 99.99, 99.999, 100};
+constexpr double percents[] = {0, 0.1, 1, 25, 50, 75, 90, 99, 99.9, 99.99, 99.999, 100};
 
 // The value that HdrHistogram promises: at least `percent` of all are not larger.
 uint64_t percentile_of_sorted(const std::vector<uint64_t>& sorted, double percent) {
@@ -29,7 +29,7 @@ void expect_percentiles_like_sorted(std::vector<uint64_t> values, double error) 
   auto histogram = std::make_unique<Histogram>();
   for (const uint64_t value : values) histogram->record(value);
   std::sort(values.begin(), values.end());
-  for (const double percent : kPercents) {
+  for (const double percent : percents) {
     const auto exact = static_cast<double>(percentile_of_sorted(values, percent));
     const auto found = static_cast<double>(histogram->percentile(percent));
     EXPECT_GE(found, exact) << percent << " %";
@@ -75,11 +75,11 @@ TEST(Histogram, FindsPercentilesOfLatenciesWithALongTailToThreeDigits) {
 }
 
 TEST(Histogram, PutsEveryPowerOfTwoAndItsNeighboursWithinThreeDigits) {
-  for (uint64_t power = 1; power < kHistogramHighest; power *= 2) {
+  for (uint64_t power = 1; power < histogram_largest; power *= 2) {
     for (const uint64_t value : {power - 1, power, power + 1}) {
       auto histogram = std::make_unique<Histogram>();
       histogram->record(value);
-      histogram->record(kHistogramHighest);
+      histogram->record(histogram_largest);
       EXPECT_GE(histogram->percentile(50), value);
       EXPECT_LE(histogram->percentile(50), value + value / 1000);
     }
@@ -95,12 +95,12 @@ TEST(Histogram, NeverReportsAPercentileAboveTheMaximum) {
 
 TEST(Histogram, CountsValuesAboveAnHourAsAnHourAndSaysSo) {
   auto histogram = std::make_unique<Histogram>();
-  histogram->record(kHistogramHighest);
-  histogram->record(kHistogramHighest + 1);
+  histogram->record(histogram_largest);
+  histogram->record(histogram_largest + 1);
   histogram->record_n(~uint64_t{0}, 3);
   EXPECT_EQ(histogram->count(), 5u);
   EXPECT_EQ(histogram->clamped(), 4u);
-  EXPECT_EQ(histogram->max(), kHistogramHighest);
+  EXPECT_EQ(histogram->max(), histogram_largest);
 }
 
 TEST(Histogram, RecordsManyAtOnceAsIfOneByOne) {
@@ -144,8 +144,8 @@ TEST(Histogram, GivesOneDigitLessOfPrecisionInTheSmallForm) {
 }
 
 TEST(Histogram, CarriesResultsOutOfAForkedProcessThroughSharedMemory) {
-  void* memory = ::mmap(nullptr, sizeof(Histogram), PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void* memory =
+      ::mmap(nullptr, sizeof(Histogram), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   ASSERT_NE(memory, MAP_FAILED);
   auto* histogram = static_cast<Histogram*>(memory);
   const pid_t child = ::fork();
@@ -162,7 +162,7 @@ TEST(Histogram, CarriesResultsOutOfAForkedProcessThroughSharedMemory) {
 
 // Written by hdr-histogram-js 3.0.1, outputPercentileDistribution(5, 1), for the values 1 2 2 3
 // 1000 with 1 ns .. 1 h and three digits.
-constexpr const char* kDistribution = R"(       Value     Percentile TotalCount 1/(1-Percentile)
+constexpr const char* distribution = R"(       Value     Percentile TotalCount 1/(1-Percentile)
 
        1.000 0.000000000000          1           1.00
        1.000 0.100000000000          1           1.11
@@ -187,7 +187,7 @@ constexpr const char* kDistribution = R"(       Value     Percentile TotalCount 
 TEST(Histogram, PrintsTheDistributionThatHdrHistogramPrints) {
   auto histogram = std::make_unique<Histogram>();
   for (const uint64_t value : {1, 2, 2, 3, 1000}) histogram->record(value);
-  EXPECT_EQ(histogram->hgrm(), kDistribution);
+  EXPECT_EQ(histogram->hgrm(), distribution);
 }
 
 TEST(Histogram, PrintsADistributionOfNothing) {

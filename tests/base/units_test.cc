@@ -9,18 +9,18 @@
 namespace loopline {
 namespace {
 
-constexpr uint64_t kLargest = std::numeric_limits<uint64_t>::max();
+constexpr uint64_t largest_number = std::numeric_limits<uint64_t>::max();
 
 uint64_t size_of(const char* text) {
   const auto size = parse_size(text);
   EXPECT_TRUE(size) << text << ": " << (size ? "" : size.fault().message());
-  return size ? *size : kLargest;
+  return size ? *size : largest_number;
 }
 
 uint64_t duration_of(const char* text) {
   const auto duration = parse_duration(text);
   EXPECT_TRUE(duration) << text << ": " << (duration ? "" : duration.fault().message());
-  return duration ? *duration : kLargest;
+  return duration ? *duration : largest_number;
 }
 
 std::string size_error(const std::string& text) {
@@ -45,7 +45,7 @@ TEST(Units, ReadsSizesWithAndWithoutUnit) {
   EXPECT_EQ(size_of("8MiB"), 8_MiB);
   EXPECT_EQ(size_of("1GiB"), 1_GiB);
   EXPECT_EQ(size_of("2TiB"), 2048_GiB);
-  EXPECT_EQ(size_of("18446744073709551615"), kLargest);
+  EXPECT_EQ(size_of("18446744073709551615"), largest_number);
 }
 
 TEST(Units, RefusesDecimalUnitsWithAHintInsteadOfGuessing) {
@@ -83,7 +83,7 @@ TEST(Units, PrintsASizeInItsShortestExactForm) {
   EXPECT_EQ(format_size(65536), "64KiB");
   EXPECT_EQ(format_size(1_MiB + 1_KiB), "1025KiB");
   EXPECT_EQ(format_size(64_GiB), "64GiB");
-  EXPECT_EQ(format_size(kLargest), "18446744073709551615B");
+  EXPECT_EQ(format_size(largest_number), "18446744073709551615B");
 }
 
 TEST(Units, ReadsBackEverySizeItPrints) {
@@ -164,7 +164,7 @@ TEST(Units, GroupsTheDigitsOfACountByThousands) {
   EXPECT_EQ(format_count(999), "999");
   EXPECT_EQ(format_count(1'000), "1,000");
   EXPECT_EQ(format_count(1'234'567), "1,234,567");
-  EXPECT_EQ(format_count(kLargest), "18,446,744,073,709,551,615");
+  EXPECT_EQ(format_count(largest_number), "18,446,744,073,709,551,615");
 }
 
 }  // namespace
