@@ -47,7 +47,7 @@ build() {
   shift
   say "building ${*:-everything} ($preset)"
   (
-    cd "$root"
+    cd "$root" || exit
     mkdir -p build
     if ! cmake --preset "$preset" >"build/configure-$preset.log" 2>&1; then
       cat "build/configure-$preset.log"
