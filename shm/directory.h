@@ -25,6 +25,8 @@ struct InstancePaths {
 // From `--dir`, or the environment as PRODUCT.md says. Makes nothing.
 Result<InstancePaths> find_instance(std::string_view explicit_folder = {});
 
+class FolderLock;
+
 class Directory {
  public:
   // Makes the folders when they are missing (0770 under the user's umask for the instance's own).
@@ -32,11 +34,14 @@ class Directory {
   // Only looks: not_found when there is no such instance.
   static Result<Directory> open(const InstancePaths& paths);
 
-  // The newest generation of a station's partition. not_found names the station and the folder.
+  // The newest generation of a station's partition that is born (an unborn one is reached through its
+  // predecessor's seal). not_found names the station and the folder; a ring that was sealed as removed
+  // is not found either, and what was left of it is unlinked.
   Result<Mapping> attach(const StationName& name, uint32_t partition, Access access) const;
   Result<Mapping> attach_generation(const StationName& name, uint32_t partition, uint32_t generation,
                                     Access access) const;
-  // Makes the ring; already_exists when it is there (whatever its parameters).
+  // Makes the ring; already_exists when it, or a later generation, is there (whatever its parameters);
+  // not_found when it is a later generation itself and the one before is gone.
   Result<Mapping> create(const RingOptions& options) const;
   // Opens, or creates with `options` when it is missing; when it exists with other parameters, the
   // fault names each difference. `explicit_options` says which of them the caller really asked for.
@@ -52,12 +57,15 @@ class Directory {
     uint32_t partition = 0;
     uint32_t generation = 0;
     std::string path;
-    uint64_t bytes = 0;
+    uint64_t bytes = 0;  // of memory
   };
   // All ring files, sorted by name; files that are no rings are listed by list_strangers().
   Result<std::vector<Listed>> list() const;
   std::vector<std::string> list_strangers() const;
-  // Unlinks every generation of the station's partition; the caller has sealed it first.
+  // The generations of a station's partition, ascending; empty when there is none.
+  Result<std::vector<uint32_t>> generations(const StationName& name, uint32_t partition) const;
+  // Unlinks every generation of the station's partition; the caller has sealed it first. Does nothing
+  // but say already_exists when the newest is in use: made anew since, or never sealed.
   Status unlink(const StationName& name, uint32_t partition) const;
   std::string ring_path(const StationName& name, uint32_t partition, uint32_t generation) const;
 
@@ -68,11 +76,18 @@ class Directory {
 
  private:
   explicit Directory(InstancePaths paths) : paths_(std::move(paths)) {}
+  Fault missing(const StationName& name, uint32_t partition) const;
+  Status check_vacant(const RingOptions& options) const;
+  Result<bool> publish(Mapping& mapping, const RingOptions& options) const;
+  Result<bool> remove_if_sealed(const Result<FolderLock>& lock, const StationName& name,
+                                uint32_t partition) const;
+  Status finish_removal(const StationName& name, uint32_t partition) const;
   InstancePaths paths_;
 };
 
 // The last ring of an instance is gone and nobody is seated: removes roster and folder. Used by the
-// demo, tests and `loopline down`; refuses (false) while rings or living threads remain.
+// demo, tests and `loopline down`; refuses (false) while rings, strangers or living threads other than
+// the calling one remain.
 bool remove_instance_shm(const InstancePaths& paths);
 
 }  // namespace loopline::shm

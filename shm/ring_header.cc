@@ -106,12 +106,17 @@ Result<RingHeader> read_ring_header(const File& file, const std::string& name) {
   return header;
 }
 
-uint64_t read_seal_state(const File& file) {
-  constexpr off_t place =
-      page_size + offsetof(ControlBlock, seal) + offsetof(SealLine, state);
+RingMarks read_ring_marks(const File& file) {
+  RingMarks marks;
+  uint64_t start = 0;  // the position alone: a log never starts at 0
+  constexpr off_t start_place = page_size + offsetof(ControlBlock, start);
+  constexpr off_t seal_place = page_size + offsetof(ControlBlock, seal) + offsetof(SealLine, state);
+  if (::pread(file.fd(), &start, sizeof start, start_place) == sizeof start) {
+    marks.is_born = start != 0;
+  }
   uint64_t state = seal_open;
-  const ssize_t got = ::pread(file.fd(), &state, sizeof state, place);
-  return got == sizeof state ? state : seal_open;
+  if (::pread(file.fd(), &state, sizeof state, seal_place) == sizeof state) marks.seal_state = state;
+  return marks;
 }
 
 }  // namespace loopline::shm

@@ -18,7 +18,11 @@ uint64_t hash_of(RingHeader header);
 // of mapping: a file that shrinks under us is a short read, not a SIGBUS.
 Result<RingHeader> read_ring_header(const File& file, const std::string& name);
 
-// The seal state of a ring file, read without mapping it; open when it cannot be read.
-uint64_t read_seal_state(const File& file);
+// Where a ring is in its life, read without mapping it; born and open when it cannot be read.
+struct RingMarks {
+  bool is_born = true;
+  uint64_t seal_state = seal_open;
+};
+RingMarks read_ring_marks(const File& file);
 
 }  // namespace loopline::shm

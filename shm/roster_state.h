@@ -36,5 +36,7 @@ struct ThreadSeats {
   std::vector<HeldSeat> held;
 };
 Result<ThreadSeats*> seats_of_this_thread();
+// Whether the calling thread holds `seat` in the roster of that uuid.
+bool this_thread_holds(const uint64_t uuid[2], SeatId seat);
 
 }  // namespace loopline::shm

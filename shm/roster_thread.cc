@@ -81,4 +81,13 @@ Result<ThreadSeats*> seats_of_this_thread() {
   return thread_seats;
 }
 
+bool this_thread_holds(const uint64_t uuid[2], SeatId seat) {
+  if (thread_seats == nullptr) return false;
+  for (const HeldSeat& held : thread_seats->held) {
+    const uint64_t* theirs = held.roster->header.uuid;
+    if (held.seat == seat && theirs[0] == uuid[0] && theirs[1] == uuid[1]) return true;
+  }
+  return false;
+}
+
 }  // namespace loopline::shm
