@@ -150,6 +150,9 @@ function(ll_install)
         install(TARGETS ${name} EXPORT loopline LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
         install(DIRECTORY runtime/loopline DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
                 FILES_MATCHING PATTERN "*.h")
+        # Found as "shm/base/result.h" from the headers beside it, and by nobody else.
+        install(DIRECTORY shm/base DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/loopline/shm
+                FILES_MATCHING PATTERN "*.h")
         install(EXPORT loopline NAMESPACE loopline:: FILE loopline-config.cmake
                 DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/loopline)
       elseif(type STREQUAL "EXECUTABLE")

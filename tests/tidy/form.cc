@@ -54,8 +54,13 @@ bool names_machine_path(std::string_view line) {
 }
 
 // Switches of libraries and of the C library, which only the name they gave can turn.
-constexpr std::array<std::string_view, 9> foreign_macros{
-    "SYS_", "XXH_", "_GNU_SOURCE", "BOOST_", "FMT_", "SPDLOG_", "CLI11_", "JSON_", "BENCHMARK_"};
+constexpr std::array<std::string_view, 8> foreign_macros{
+    "XXH_", "_GNU_SOURCE", "BOOST_", "FMT_", "SPDLOG_", "CLI11_", "JSON_", "BENCHMARK_"};
+
+// `#ifndef MADV_COLLAPSE` before `#define MADV_COLLAPSE 25`: a value that older headers lack.
+bool supplies_missing(std::string_view before, std::string_view name, std::string_view define) {
+  return before == "#ifndef " + std::string(name) && !define.ends_with(name);
+}
 
 }  // namespace
 
@@ -133,12 +138,14 @@ Findings check_macro_names(const File& file) {
   for (std::size_t index = 0; index < lines.size(); ++index) {
     std::string_view code = lines[index].code;
     if (!code.starts_with("#define ")) continue;
+    code = code.substr(0, code.find_last_not_of(' ') + 1);
     code.remove_prefix(code.find_first_not_of(' ', 8));
     const auto name = code.substr(0, code.find_first_of(" ("));
     const bool foreign =
         std::any_of(foreign_macros.begin(), foreign_macros.end(),
                     [&](std::string_view prefix) { return name.starts_with(prefix); });
     if (name.starts_with("LL_") || foreign) continue;
+    if (index > 0 && supplies_missing(lines[index - 1].code, name, code)) continue;
     findings.push_back({file.path, index + 1, "macro " + std::string(name) + " without LL_"});
   }
   return findings;

@@ -106,6 +106,8 @@ TEST(Macros, StartWithOurLetters) {
 
 TEST(Macros, OfOthersKeepTheirNames) {
   EXPECT_TRUE(check_macro_names({"a.cc", "#define XXH_INLINE_ALL\n#define _GNU_SOURCE\n"}).empty());
+  EXPECT_TRUE(check_macro_names({"a.cc", "#ifndef SYS_a\n#define SYS_a 449\n#endif\n"}).empty());
+  EXPECT_FALSE(check_macro_names({"a.h", "#ifndef A_H\n#define A_H\n#endif\n"}).empty());
 }
 
 }  // namespace

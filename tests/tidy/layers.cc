@@ -1,7 +1,7 @@
 // The rule that includes point one way: shm <- io <- net <- runtime <- tools.
 //
 //   tools -> runtime -> net -> io -> io/log -> shm -> shm/base -> the standard library
-//               '-> sdk ------------'    its public headers need the standard library alone
+//               '-> sdk ------------'    its public headers see only shm/base
 
 #include <algorithm>
 #include <array>
@@ -29,7 +29,7 @@ const std::vector<Layer>& layers() {
       {"io/log", {"shm", "io/log"}, {}},
       {"io", {"shm", "io"}, {"liburing"}},
       {"net", {"shm", "io", "net"}, {}},
-      {"runtime/loopline", {"runtime/loopline"}, {}},
+      {"runtime/loopline", {"shm/base", "runtime/loopline"}, {}},
       {"runtime/sdk", {"shm", "io/log", "runtime/loopline", "runtime/sdk"}, {}},
       {"runtime", {"shm", "io", "net", "runtime"}, {anything}},
       {"tools", {"shm", "io", "net", "runtime", "tools"}, {anything}},
@@ -71,7 +71,8 @@ bool starts_with_any(std::string_view name, const Prefixes& prefixes) {
 // The path from the top of the project; empty when the header is not ours.
 std::string resolve(const Include& include, std::string_view folder) {
   const std::string name(include.name);
-  if (!include.quoted) return name.starts_with("loopline/") ? "runtime/" + name : "";
+  if (name.starts_with("loopline/")) return "runtime/" + name;
+  if (!include.quoted) return "";
   const auto top = include.name.substr(0, include.name.find('/'));
   const bool from_top = top.size() < name.size() &&
                         std::find(top_folders.begin(), top_folders.end(), top) != top_folders.end();
