@@ -6,7 +6,7 @@
 //
 //   63            13+L      13          12      11..2    1..0
 //   +---------------+--------+-----------+-------+--------+-------+
-//   | lap           | units-1 (L bits)   | mimic | owner  | state |     L = log2(capacity) - 8
+//   | lap           | units-1 (L bits)   | mimic | owner  | state |     L = log2(capacity) - 9
 //   +---------------+--------+-----------+-------+--------+-------+
 //
 // Invariants (RING.md has them whole; the files that keep them are named)
@@ -69,10 +69,10 @@ struct Ring {
   }
 
   uint64_t lap(uint64_t position) const { return (position >> capacity_log2) + 1; }
-  uint32_t lap_shift() const { return 13 + capacity_log2 - 8; }
+  uint32_t lap_shift() const { return 13 + capacity_log2 - 9; }
   uint64_t side_lap(uint64_t side) const { return side >> lap_shift(); }
   uint64_t side_bytes(uint64_t side) const {
-    const uint64_t units_less_one = (side >> 13) & ((1ull << (capacity_log2 - 8)) - 1);
+    const uint64_t units_less_one = (side >> 13) & ((1ull << (capacity_log2 - 9)) - 1);
     return (units_less_one + 1) * unit_size;
   }
   static uint32_t side_owner(uint64_t side) { return static_cast<uint32_t>(side >> 2) & 1023; }
