@@ -83,9 +83,12 @@ Standing standing_of(const std::string& path) {
   const auto file = open_file("ring", path, false);
   if (!file) {
     switch (file.fault().code()) {
-      case FaultCode::not_found: return Standing::absent;
-      case FaultCode::corrupted: return Standing::no_ring;
-      default: return Standing::unreadable;
+      case FaultCode::not_found:
+        return Standing::absent;
+      case FaultCode::corrupted:
+        return Standing::no_ring;
+      default:
+        return Standing::unreadable;
     }
   }
   if (!read_ring_header(*file, path)) return Standing::no_ring;
@@ -109,9 +112,12 @@ const char* text_of(WhenFull when_full) {
 }
 const char* text_of(TimestampKind kind) {
   switch (kind) {
-    case TimestampKind::precise: return "precise";
-    case TimestampKind::coarse: return "coarse";
-    case TimestampKind::off: return "off";
+    case TimestampKind::precise:
+      return "precise";
+    case TimestampKind::coarse:
+      return "coarse";
+    case TimestampKind::off:
+      return "off";
   }
   return "unknown";
 }
@@ -125,7 +131,8 @@ struct Differences {
   }
 };
 
-Status compare(const RingHeader& header, const RingOptions& options, const Directory::Asked& asked) {
+Status compare(const RingHeader& header, const RingOptions& options,
+               const Directory::Asked& asked) {
   const uint64_t message_max =
       options.message_max == 0 ? body_max_of(header.capacity) : options.message_max;
   const auto yes_no = [](bool on) { return std::string(on ? "on" : "off"); };
@@ -201,8 +208,8 @@ Result<Mapping> Directory::attach(const StationName& name, uint32_t partition,
     // The remover died before the end, or is about to finish; either way the station is gone.
     // Not waited for: whoever holds the folder, creates here or attaches next comes by again.
     if (access != Access::look) {
-      static_cast<void>(
-          remove_if_sealed(FolderLock::try_take(paths_, FolderLock::Kind::exclusive), name, partition));
+      static_cast<void>(remove_if_sealed(FolderLock::try_take(paths_, FolderLock::Kind::exclusive),
+                                         name, partition));
     }
     return missing(name, partition);
   }
@@ -261,8 +268,9 @@ Result<Mapping> Directory::create(const RingOptions& options) const {
     if (published && *published) return mapping;
     if (!published && published.fault().code() != FaultCode::not_found) return published.fault();
   }
-  return Fault(FaultCode::timed_out, "folder " + paths_.shm + " comes and goes: another program "
-                                     "makes and removes the instance again and again");
+  return Fault(FaultCode::timed_out, "folder " + paths_.shm +
+                                         " comes and goes: another program "
+                                         "makes and removes the instance again and again");
 }
 
 Result<Mapping> Directory::open_or_create(const RingOptions& options, const Asked& asked,
@@ -279,9 +287,9 @@ Result<Mapping> Directory::open_or_create(const RingOptions& options, const Aske
     if (made && access == Access::produce) return made;
     if (!made && made.fault().code() != FaultCode::already_exists) return made;
   }
-  return Fault(FaultCode::timed_out,
-               place_of(name, options.partition) + " comes and goes: another program makes and "
-                                                   "removes it again and again");
+  return Fault(FaultCode::timed_out, place_of(name, options.partition) +
+                                         " comes and goes: another program makes and "
+                                         "removes it again and again");
 }
 
 Result<std::vector<Directory::Listed>> Directory::list() const {
@@ -310,8 +318,7 @@ std::vector<std::string> Directory::list_strangers() const {
   for (const std::string& file : *names) {
     if (file == roster_file_name) continue;
     const std::string path = paths_.shm + "/" + file;
-    const bool is_ring =
-        parse_ring_file_name(file) && standing_of(path) != Standing::no_ring;
+    const bool is_ring = parse_ring_file_name(file) && standing_of(path) != Standing::no_ring;
     if (!is_ring) strangers.push_back(path);
   }
   std::sort(strangers.begin(), strangers.end());
@@ -351,15 +358,15 @@ Status Directory::finish_removal(const StationName& name, uint32_t partition) co
     found.pop_back();
   }
   if (found.empty()) return ok();
-  const auto removed = remove_if_sealed(
-      FolderLock::take(paths_, FolderLock::Kind::exclusive), name, partition);
+  const auto removed =
+      remove_if_sealed(FolderLock::take(paths_, FolderLock::Kind::exclusive), name, partition);
   if (!removed) return removed.fault();
   return ok();  // whether by us, or by another who may have made it anew since
 }
 
 Status Directory::unlink(const StationName& name, uint32_t partition) const {
-  LL_TRY(removed, remove_if_sealed(FolderLock::take(paths_, FolderLock::Kind::exclusive), name,
-                                   partition));
+  LL_TRY(removed,
+         remove_if_sealed(FolderLock::take(paths_, FolderLock::Kind::exclusive), name, partition));
   if (removed) return ok();
   return Fault(FaultCode::already_exists,
                place_of(name, partition) + " is in use and not sealed: it was made anew meanwhile");

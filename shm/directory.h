@@ -38,8 +38,8 @@ class Directory {
   // predecessor's seal). not_found names the station and the folder; a ring that was sealed as removed
   // is not found either, and what was left of it is unlinked.
   Result<Mapping> attach(const StationName& name, uint32_t partition, Access access) const;
-  Result<Mapping> attach_generation(const StationName& name, uint32_t partition, uint32_t generation,
-                                    Access access) const;
+  Result<Mapping> attach_generation(const StationName& name, uint32_t partition,
+                                    uint32_t generation, Access access) const;
   // Makes the ring; already_exists when it, or a later generation, is there (whatever its parameters);
   // not_found when it is a later generation itself and the one before is gone.
   Result<Mapping> create(const RingOptions& options) const;

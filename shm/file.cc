@@ -100,7 +100,8 @@ Status link_file(const std::string& what, int fd, const std::string& path) {
   // Where /proc is not mounted; this form wants CAP_DAC_READ_SEARCH or a recent kernel.
   if (done != 0 && errno == ENOENT) done = ::linkat(fd, "", AT_FDCWD, path.c_str(), AT_EMPTY_PATH);
   if (done == 0) return ok();
-  if (errno == EEXIST) return Fault(FaultCode::already_exists, what + " " + path + " exists already");
+  if (errno == EEXIST)
+    return Fault(FaultCode::already_exists, what + " " + path + " exists already");
   return fault_from_errno(errno, "cannot give " + what + " its name " + path);
 }
 
@@ -108,6 +109,19 @@ int allocate_file(int fd, uint64_t offset, uint64_t size) {
   for (uint64_t done = 0; done < size; done += allocate_piece) {
     const int error = allocate_piece_of(fd, offset + done, std::min(allocate_piece, size - done));
     if (error != 0) return error;
+  }
+  return 0;
+}
+
+int zero_file(int fd, uint64_t offset, uint64_t size) {
+  static char zeros[64_KiB];  // never written: one shared page of the kernel's stands behind it
+  uint64_t done = 0;
+  while (done < size) {
+    const uint64_t piece = std::min<uint64_t>(sizeof zeros, size - done);
+    const ssize_t wrote = ::pwrite(fd, zeros, piece, static_cast<off_t>(offset + done));
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote <= 0) return wrote < 0 ? errno : ENOSPC;
+    done += static_cast<uint64_t>(wrote);
   }
   return 0;
 }

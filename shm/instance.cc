@@ -150,8 +150,9 @@ Status make_folders(const InstancePaths& paths) {
     const Status checked = check_folders(paths);
     if (checked || checked.fault().code() != FaultCode::not_found) return checked;
   }
-  return Fault(FaultCode::timed_out, "folder " + paths.shm + " comes and goes: another program makes "
-                                     "and removes it again and again");
+  return Fault(FaultCode::timed_out, "folder " + paths.shm +
+                                         " comes and goes: another program makes "
+                                         "and removes it again and again");
 }
 
 Status check_folders(const InstancePaths& paths) {
@@ -161,10 +162,10 @@ Status check_folders(const InstancePaths& paths) {
   const bool group_shares = shm.st_gid == folder.st_gid && (folder.st_mode & S_IWGRP) != 0;
   const bool all_share = (folder.st_mode & S_IWOTH) != 0;
   if (known || group_shares || all_share) return ok();
-  return Fault(FaultCode::no_permission,
-               "folder " + paths.shm + " belongs to user " + std::to_string(shm.st_uid) +
-                   ", who may not write to the instance " + paths.folder +
-                   ": somebody took its place; remove it");
+  return Fault(FaultCode::no_permission, "folder " + paths.shm + " belongs to user " +
+                                             std::to_string(shm.st_uid) +
+                                             ", who may not write to the instance " + paths.folder +
+                                             ": somebody took its place; remove it");
 }
 
 Result<uint32_t> file_mode_of(const InstancePaths& paths) {
@@ -192,14 +193,16 @@ Result<FolderLock> FolderLock::take_within(const InstancePaths& paths, Kind kind
     }
     if (monotonic_ns() >= end_ns) {
       return Fault(FaultCode::timed_out,
-                   "folder " + paths.shm + " stays locked by another process that makes or removes "
-                                           "a station; is it stopped? See: lslocks");
+                   "folder " + paths.shm +
+                       " stays locked by another process that makes or removes "
+                       "a station; is it stopped? See: lslocks");
     }
     ::usleep(lock_look_us);
   }
   LL_TRY(status, folder.status(paths.shm));
   FolderLock lock(std::move(folder));
-  if (status.st_nlink == 0) return Fault(FaultCode::not_found, "folder " + paths.shm + " was removed");
+  if (status.st_nlink == 0)
+    return Fault(FaultCode::not_found, "folder " + paths.shm + " was removed");
   return lock;
 }
 

@@ -60,11 +60,14 @@ int lock_until(pthread_mutex_t& mutex, uint64_t timeout_ns) {
 LockOutcome outcome_of(pthread_mutex_t& mutex, int answer) {
   switch (answer) {
     case 0:
-    case EOWNERDEAD: break;
+    case EOWNERDEAD:
+      break;
     case EBUSY:
     case ETIMEDOUT:
-    case EDEADLK: return LockOutcome::busy;
-    default: return LockOutcome::broken;  // ENOTRECOVERABLE and whatever foreign bytes lead to
+    case EDEADLK:
+      return LockOutcome::busy;
+    default:
+      return LockOutcome::broken;  // ENOTRECOVERABLE and whatever foreign bytes lead to
   }
   if (answer == EOWNERDEAD && ::pthread_mutex_consistent(&mutex) != 0) {
     unlock(mutex);  // glibc marks it not recoverable: broken for everyone from now on

@@ -2,65 +2,15 @@
 #include "mapping.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 
 #include <cerrno>
 #include <utility>
 
-#include "base/units.h"
 #include "mapping_state.h"
 #include "ring_header.h"
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25  // since Linux 6.1; Debian 12's headers do not name it
-#endif
-
 namespace loopline::shm {
 namespace {
-
-constexpr uint64_t huge_page_size = 2_MiB;
-
-uint64_t alignment_of(uint64_t capacity) {
-  return capacity >= huge_page_size ? huge_page_size : page_size;
-}
-
-// Addresses that nothing else of this process will be put at, until they are mapped over.
-class Reservation {
- public:
-  static Result<Reservation> make(uint64_t size, uint64_t alignment, const std::string& name) {
-    const uint64_t asked = size + alignment;
-    void* found = ::mmap(nullptr, asked, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (found == MAP_FAILED) return fault_from_errno(errno, "no addresses left to map " + name);
-    Reservation whole(static_cast<std::byte*>(found), asked);
-    const uint64_t skip = round_up(reinterpret_cast<uintptr_t>(found), alignment) -
-                          reinterpret_cast<uintptr_t>(found);
-    if (skip > 0) ::munmap(whole.address_, skip);
-    whole.hand_over(skip);
-    if (whole.size_ > size) ::munmap(whole.address_ + size, whole.size_ - size);
-    whole.size_ = size;
-    return whole;
-  }
-  Reservation(Reservation&& other) noexcept
-      : address_(other.address_), size_(std::exchange(other.size_, 0)) {}
-  ~Reservation() {
-    if (size_ > 0) ::munmap(address_, size_);
-  }
-  std::byte* address() const { return address_; }
-  // The first `bytes` belong to somebody else now.
-  void hand_over(uint64_t bytes) {
-    address_ += bytes;
-    size_ -= bytes;
-  }
-
- private:
-  Reservation(std::byte* address, uint64_t size) : address_(address), size_(size) {}
-  std::byte* address_;
-  uint64_t size_;
-};
-
-uint64_t side_bytes_of(uint64_t capacity) {
-  return round_up(capacity / unit_size * sizeof(uint64_t), page_size);
-}
 
 Status map_data(Mapping::State& state) {
   const uint64_t capacity = state.header.capacity;
@@ -76,11 +26,24 @@ Status map_data(Mapping::State& state) {
     LL_TRY(mapped, Region::map(place, state.name));
     reserved.hand_over(capacity);
     *copy = std::move(mapped);
+    // Of the second copy only what one frame can reach: a frame is an eighth of the ring at most.
+    place.populate = false;
+  }
+  if (state.access != Access::look) {
+    state.data_again.populate(round_up(capacity / 8, page_size));
   }
   return ok();
 }
 
 }  // namespace
+
+uint64_t alignment_of(uint64_t capacity) {
+  return capacity >= huge_page_size ? huge_page_size : page_size;
+}
+
+uint64_t side_bytes_of(uint64_t capacity) {
+  return round_up(capacity / unit_size * sizeof(uint64_t), page_size);
+}
 
 Geometry geometry_of(uint64_t capacity, uint32_t producer_slots, uint32_t cursor_slots) {
   static_assert(sizeof(ProducerSlot) == sizeof(CursorSlot));
@@ -88,7 +51,8 @@ Geometry geometry_of(uint64_t capacity, uint32_t producer_slots, uint32_t cursor
   const uint64_t control_end = page_size + sizeof(ControlBlock) + slots * sizeof(CursorSlot);
   const uint64_t side_offset = round_up(control_end, page_size);
   // Data begins where a huge page can begin. What lies before it is a hole that costs no memory.
-  const uint64_t data_offset = round_up(side_offset + side_bytes_of(capacity), alignment_of(capacity));
+  const uint64_t data_offset =
+      round_up(side_offset + side_bytes_of(capacity), alignment_of(capacity));
   return {side_offset, data_offset, data_offset + capacity};
 }
 
@@ -158,8 +122,9 @@ std::byte* Mapping::data() const { return state_->data.address(); }
 Status Mapping::allow_writes(bool allowed) {
   if (state_->access == Access::produce) return ok();
   if (state_->access == Access::look) {
-    return Fault(FaultCode::no_permission,
-                 "ring " + state_->name + " was opened only to look: nothing can be repaired in it");
+    return Fault(
+        FaultCode::no_permission,
+        "ring " + state_->name + " was opened only to look: nothing can be repaired in it");
   }
   for (const Region* region : {&state_->side, &state_->data, &state_->data_again}) {
     const int error = region->protect(allowed);
@@ -173,7 +138,7 @@ Status Mapping::allow_writes(bool allowed) {
 bool Mapping::collapse() {
   if (state_->header.capacity < huge_page_size) return false;
   for (const Region* region : {&state_->data, &state_->data_again}) {
-    if (::madvise(region->address(), region->size(), MADV_COLLAPSE) != 0) return false;
+    if (!region->collapse()) return false;
   }
   return true;
 }

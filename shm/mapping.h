@@ -51,7 +51,8 @@ class Mapping {
   Status publish(const std::string& path);
   // A ring without a file, for tests and benchmarks inside one process tree (memfd);
   // its capacity may be as small as 4096.
-  static Result<Mapping> create_anonymous(const RingOptions& options, const uint64_t roster_uuid[2]);
+  static Result<Mapping> create_anonymous(const RingOptions& options,
+                                          const uint64_t roster_uuid[2]);
   // Maps an existing ring after validating every field against the file: magic, version, hash,
   // geometry, size. Refusals are in words. MAP_POPULATE unless `access` is look.
   static Result<Mapping> attach(const std::string& path, Access access);
@@ -64,7 +65,7 @@ class Mapping {
 
   const RingHeader& header() const;  // the private copy
   Access access() const;
-  const std::string& name() const;   // the path, for messages
+  const std::string& name() const;  // the path, for messages
   int fd() const;
   ControlBlock& control() const;
   ProducerSlot* producers() const;

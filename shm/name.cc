@@ -45,8 +45,8 @@ Status check_part(std::string_view whole, std::string_view part, const char* whi
                              std::to_string(place + 1) + " of its " + which);
   }
   if (part.size() > name_length_max) {
-    return refuse(whole, std::string("its ") + which + " has " + std::to_string(part.size()) +
-                             " characters");
+    return refuse(
+        whole, std::string("its ") + which + " has " + std::to_string(part.size()) + " characters");
   }
   return ok();
 }

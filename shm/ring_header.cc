@@ -64,8 +64,8 @@ Status read_exactly(const File& file, void* into, size_t size, const std::string
   const ssize_t got = ::pread(file.fd(), into, size, 0);
   if (got < 0) return fault_from_errno(errno, "cannot read ring " + name);
   if (static_cast<size_t>(got) == size) return ok();
-  return corrupted(name + " is not a ring: it has " +
-                   format_size(static_cast<uint64_t>(got)) + ", a header has " + format_size(size));
+  return corrupted(name + " is not a ring: it has " + format_size(static_cast<uint64_t>(got)) +
+                   ", a header has " + format_size(size));
 }
 
 }  // namespace
@@ -80,7 +80,8 @@ Result<RingHeader> read_ring_header(const File& file, const std::string& name) {
   // Another version's header may be shorter: first only what never moves.
   constexpr size_t stem = offsetof(RingHeader, header_bytes);
   LL_TRY_STATUS(read_exactly(file, &header, stem, name));
-  if (header.magic != ring_magic) return corrupted(name + " is not a ring: it begins with other bytes");
+  if (header.magic != ring_magic)
+    return corrupted(name + " is not a ring: it begins with other bytes");
   if (header.version != layout_version) {
     return Fault(FaultCode::version_mismatch,
                  "ring " + name + " has layout version " + std::to_string(header.version) +
@@ -92,7 +93,8 @@ Result<RingHeader> read_ring_header(const File& file, const std::string& name) {
     return corrupted("ring " + name + " has a damaged header: its hash does not match");
   }
   const auto wrong = senseless(header);
-  if (wrong) return corrupted("ring " + name + " claims " + *wrong + ": it was made by no Loopline");
+  if (wrong)
+    return corrupted("ring " + name + " claims " + *wrong + ": it was made by no Loopline");
   LL_TRY(status, file.status(name));
   const auto bytes = static_cast<uint64_t>(status.st_size);
   if (bytes < header.file_bytes) {
@@ -115,7 +117,8 @@ RingMarks read_ring_marks(const File& file) {
     marks.is_born = start != 0;
   }
   uint64_t state = seal_open;
-  if (::pread(file.fd(), &state, sizeof state, seal_place) == sizeof state) marks.seal_state = state;
+  if (::pread(file.fd(), &state, sizeof state, seal_place) == sizeof state)
+    marks.seal_state = state;
   return marks;
 }
 

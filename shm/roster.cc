@@ -39,8 +39,8 @@ void mark_generation_dead(RosterEntry& entry, uint64_t generation) {
   uint64_t state = entry.state.load(std::memory_order_relaxed);  // relaxed: the CAS decides
   while (generation_of(state) == generation && (state & dead_bit) == 0) {
     if (entry.state.compare_exchange(state, state | dead_bit,
-                                     std::memory_order_release,      // release [death]
-                                     std::memory_order_relaxed)) {   // relaxed: looked at again
+                                     std::memory_order_release,     // release [death]
+                                     std::memory_order_relaxed)) {  // relaxed: looked at again
       return;
     }
   }
@@ -217,7 +217,8 @@ Roster::Person Roster::describe(SeatId seat) const {
   const uint32_t uid = load_word(entry.uid);
   std::string command = load_command(entry);
   fence(std::memory_order_acquire);  // acquire [named]
-  const uint64_t after = entry.state.load(std::memory_order_relaxed);  // relaxed: the fence orders it
+  const uint64_t after =
+      entry.state.load(std::memory_order_relaxed);  // relaxed: the fence orders it
   if (generation_of(after) != person.generation) return person;
   person.pid = pid;
   person.uid = uid;

@@ -47,7 +47,8 @@ Result<RosterHeader> read_header(const File& file, const std::string& name) {
                      ": use programs of one version of Loopline");
   }
   if (header.header_hash != hash_of(header)) return not_a_roster(name, "its header is damaged");
-  if (header.entry_count != roster_entry_count) return not_a_roster(name, "its size makes no sense");
+  if (header.entry_count != roster_entry_count)
+    return not_a_roster(name, "its size makes no sense");
   if (bytes != roster_bytes) {
     return Fault(FaultCode::corrupted, "roster " + name + " was cut short: it has " +
                                            format_size(bytes) + " of " + format_size(roster_bytes));
@@ -84,8 +85,8 @@ Status fill_roster(const File& file, const std::string& name) {
   }
   const int error = allocate_file(file.fd(), 0, roster_bytes);
   if (error != 0) {
-    return fault_from_errno(error, "no room in shared memory for roster " + name + ", which needs " +
-                                       format_size(roster_bytes));
+    return fault_from_errno(error, "no room in shared memory for roster " + name +
+                                       ", which needs " + format_size(roster_bytes));
   }
   LL_TRY(uuid, make_uuid());
   RosterHeader header{};
@@ -118,8 +119,9 @@ Result<File> open_or_make(const std::string& path, uint32_t mode) {
     const Status made = make_roster(path, mode);
     if (!made && made.fault().code() != FaultCode::already_exists) return made.fault();
   }
-  return Fault(FaultCode::timed_out, "roster " + path + " comes and goes: another program makes and "
-                                     "removes it again and again");
+  return Fault(FaultCode::timed_out, "roster " + path +
+                                         " comes and goes: another program makes and "
+                                         "removes it again and again");
 }
 
 }  // namespace
@@ -142,7 +144,8 @@ Result<std::shared_ptr<Roster>> Roster::open_or_create(const std::string& path, 
   LL_TRY(file, open_or_make(path, mode));
   LL_TRY(status, file.status(path));
   const std::lock_guard lock(RosterRegistry::mutex());
-  std::shared_ptr<Roster>& known = RosterRegistry::instance().by_file[{status.st_dev, status.st_ino}];
+  std::shared_ptr<Roster>& known =
+      RosterRegistry::instance().by_file[{status.st_dev, status.st_ino}];
   if (known != nullptr) return known;
   LL_TRY(state, map_roster(file, path, false));
   known.reset(new Roster(std::move(state)));
