@@ -1,0 +1,48 @@
+// System: the calls that change files, each of them a step too.
+//
+// These take the place of the C library's functions in this program, so that the making, naming and
+// removing of rings can be killed between any two of them.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "step.h"
+
+namespace {
+
+// Before the call, a step; then the kernel's answer as the C library gives it.
+template <class... Arguments>
+long call(long number, Arguments... arguments) {
+  loopline::crash::step();
+  return ::syscall(number, arguments...);
+}
+
+}  // namespace
+
+extern "C" {
+
+int linkat(int from_folder, const char* from, int to_folder, const char* to, int flags) noexcept {
+  return static_cast<int>(call(SYS_linkat, from_folder, from, to_folder, to, flags));
+}
+int unlink(const char* path) noexcept { return static_cast<int>(call(SYS_unlink, path)); }
+int rmdir(const char* path) noexcept { return static_cast<int>(call(SYS_rmdir, path)); }
+int mkdir(const char* path, mode_t mode) noexcept {
+  return static_cast<int>(call(SYS_mkdir, path, mode));
+}
+int chmod(const char* path, mode_t mode) noexcept {
+  return static_cast<int>(call(SYS_chmod, path, mode));
+}
+int fchmod(int fd, mode_t mode) noexcept { return static_cast<int>(call(SYS_fchmod, fd, mode)); }
+int ftruncate(int fd, off_t size) noexcept {
+  return static_cast<int>(call(SYS_ftruncate, fd, size));
+}
+int flock(int fd, int operation) noexcept {
+  return static_cast<int>(call(SYS_flock, fd, operation));
+}
+ssize_t pwrite(int fd, const void* bytes, size_t size, off_t offset) {
+  return call(SYS_pwrite64, fd, bytes, size, offset);
+}
+
+}  // extern "C"

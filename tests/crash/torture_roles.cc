@@ -1,0 +1,427 @@
+// Roles: what a child of the torture does between its birth and its death.
+#include <sched.h>
+#include <unistd.h>
+
+#include <optional>
+#include <thread>
+
+#include "message.h"
+#include "shm/base/clock.h"
+#include "shm/producer.h"
+#include "torture.h"
+
+namespace loopline::crash {
+namespace {
+
+constexpr uint64_t millisecond = 1'000'000;
+constexpr int exit_wrong = 2;
+constexpr size_t run_max = 64;
+
+shm::WaitKind random_wait(Random& random) {
+  constexpr shm::WaitKind kinds[] = {shm::WaitKind::park, shm::WaitKind::adaptive,
+                                     shm::WaitKind::adaptive, shm::WaitKind::spin};
+  return kinds[below(random, 4)];
+}
+
+// From 1 to 2^bits, small ones as likely as large ones.
+uint64_t log_uniform(Random& random, uint32_t bits) {
+  const uint64_t range = 1ull << (1 + below(random, bits));
+  return 1 + below(random, range);
+}
+
+class Child {
+ public:
+  explicit Child(const ChildContext& context)
+      : context_(context), board_(context.board), random_(context.seed) {}
+
+  int run() {
+    choose_fate();
+    switch (context_.role) {
+      case Role::producer: return produce();
+      case Role::consumer:
+      case Role::witness: return consume();
+      case Role::joiner: return come_and_go();
+      case Role::lossy: return consume_lossy();
+      case Role::repairer: return repair();
+      case Role::sealer: return seal();
+    }
+    return 0;
+  }
+
+ private:
+  void phase(Phase phase) { context_.slot.phase.store(phase, std::memory_order_relaxed); }
+  bool quit() const { return board_.quit.load(std::memory_order_relaxed) != 0; }
+  uint64_t soon(uint64_t ms) const { return monotonic_ns() + ms * millisecond; }
+
+  int wrong(const std::string& text) {
+    disarm();
+    board_.wrong("child " + std::to_string(context_.slot_index) + " " + text);
+    return exit_wrong;
+  }
+  int wrong(const char* what, const Fault& fault) {
+    return wrong(std::string(what) + ": " + name_of(fault.code()) + ": " + fault.message());
+  }
+
+  // Where this life ends, if nobody ends it before.
+  void choose_fate() {
+    if (context_.role == Role::witness || context_.role == Role::repairer) return;
+    if (below(random_, 6) == 0) arm_in_lock({Action::die, 1 + below(random_, 96)});
+    const uint64_t dice = below(random_, 100);
+    if (dice < 45) arm({Action::die, log_uniform(random_, 21)});
+    else if (dice < 65) arm({Action::stop, log_uniform(random_, 18)});
+    else if (dice < 75) arm({Action::dawdle, 1 + below(random_, 200),
+                             1 + static_cast<uint32_t>(below(random_, 64))});
+  }
+
+  Result<std::shared_ptr<shm::Attached>> attach(shm::Access access) {
+    return context_.instance.attach(torture_station, access);
+  }
+
+  int produce();
+  bool publish_one(shm::Producer& producer, ProducerJournal& journal, uint32_t writer, int& status);
+  uint64_t random_size(uint64_t largest);
+  int consume();
+  int come_and_go();
+  int consume_lossy();
+  int repair();
+  int seal();
+  bool read_run(shm::Consumer& consumer, Examiner& examiner, int& status, size_t& count);
+  void witness(const shm::Consumer& consumer, const Examiner& examiner, size_t count);
+  void watch_deaths(uint64_t sequence, bool progress);
+
+  ChildContext context_;
+  Board& board_;
+  Random random_;
+  shm::FrameView views_[run_max];
+  // The witness' notes on deaths it has seen and not got past.
+  struct Pending {
+    uint64_t since_ns = 0;
+    uint64_t until_sequence = 0;
+    uint32_t stop_serial = 0;
+    Blocked kind = Blocked::other;
+  };
+  uint64_t handled_[children_max] = {};
+  Pending pending_[children_max];
+};
+
+uint64_t Child::random_size(uint64_t largest) {
+  const uint64_t dice = below(random_, 100);
+  uint64_t bound = largest;
+  if (dice < 60) bound = 96;
+  else if (dice < 85) bound = 600;
+  else if (dice < 95) bound = 2500;
+  else if (dice < 97) return largest;
+  if (bound > largest) bound = largest;
+  return message_size_min + below(random_, bound - message_size_min + 1);
+}
+
+// False ends the life: `status` says how.
+bool Child::publish_one(shm::Producer& producer, ProducerJournal& journal, uint32_t writer,
+                        int& status) {
+  const uint64_t number = journal.committed + 1;
+  const uint64_t size = random_size(producer.attached()->header().message_max);
+  const bool abort = below(random_, 16) == 0;
+  if (abort) ++journal.aborts;
+  else journal.intending = number;
+  shm::OpenFrame frame;
+  phase(Phase::claiming);
+  const Status claimed = producer.claim(size, soon(50), frame);
+  if (!claimed) {
+    phase(Phase::idle);
+    if (claimed.fault().code() == FaultCode::timed_out) return true;
+    status = wrong("claim", claimed.fault());
+    return false;
+  }
+  journal.open_sequence = frame.claim.sequence;
+  phase(Phase::open);
+  const MessageHead head{writer, static_cast<uint32_t>(size), number, 0, 0};
+  write_message(frame.body, head, {frame.claim.position, frame.claim.sequence,
+                                   producer.attached()->header().capacity},
+                context_.plan.forge, random_);
+  phase(Phase::committing);
+  const Status done = abort ? producer.abort(frame) : producer.commit(frame, 0);
+  if (!done) {
+    status = wrong("commit", done.fault());
+    return false;
+  }
+  if (!abort) {
+    if (number == 1) journal.first_sequence = frame.claim.sequence;
+    journal.committed = number;
+  }
+  journal.open_sequence = 0;
+  phase(Phase::idle);
+  return true;
+}
+
+int Child::produce() {
+  phase(Phase::starting);
+  auto attached = attach(shm::Access::produce);
+  if (!attached) return wrong("attach", attached.fault());
+  std::optional<shm::Producer> producer;
+  while (!producer) {
+    if (quit()) return 0;
+    auto opened = shm::Producer::open(*attached);
+    if (opened) {
+      producer = std::move(*opened);
+    } else if (opened.fault().code() == FaultCode::too_many && context_.plan.exclusive) {
+      ::usleep(200);
+    } else {
+      return wrong("open", opened.fault());
+    }
+  }
+  if (context_.plan.exclusive) ++board_.takeovers;
+  producer->wait_kind = random_wait(random_);
+  const uint32_t writer = context_.slot.writer;
+  ProducerJournal& journal = board_.journals.producers[writer];
+  const uint64_t burst = 1 + below(random_, 64);
+  int status = 0;
+  for (uint64_t count = 1; !quit(); ++count) {
+    if (!publish_one(*producer, journal, writer, status)) return status;
+    if (context_.plan.paced && count % burst == 0) ::usleep(static_cast<useconds_t>(below(random_, 2000)));
+  }
+  return 0;
+}
+
+// One read: false ends the life.
+bool Child::read_run(shm::Consumer& consumer, Examiner& examiner, int& status, size_t& count) {
+  phase(Phase::reading);
+  const auto run = consumer.read({views_, 1 + below(random_, run_max)});
+  if (!run) {
+    status = wrong("read", run.fault());
+    return false;
+  }
+  count = *run;
+  examiner.note_gap(consumer.take_gap());
+  const shm::Ring& ring = consumer.attached()->ring();
+  // Whatever holds a view longer must find the same bytes.
+  const bool hold = !consumer.lossy() && below(random_, 64) == 0;
+  for (size_t index = 0; index < count; ++index) {
+    const shm::FrameView& view = views_[index];
+    const uint64_t side = ring.side(view.position).load(std::memory_order_relaxed);
+    const uint64_t claimed =
+        consumer.lossy() ? shm::frame_size(view.body_size) : ring.side_bytes(side);
+    if (!examiner.examine(view, claimed)) break;
+  }
+  if (hold && count != 0) {
+    ::sched_yield();
+    MessageHead head;
+    if (!read_message(views_[0].body, views_[0].body_size, head)) {
+      status = wrong("overwritten while it was held");
+      return false;
+    }
+  }
+  if (examiner.wrong().empty()) return !examiner.at_end();
+  status = wrong(examiner.wrong());
+  return false;
+}
+
+// The witness is never killed: what it received is what there was, and it measures how long it got
+// nothing after a death.
+void Child::witness(const shm::Consumer& consumer, const Examiner& examiner, size_t count) {
+  if (count != 0) {
+    board_.witness_messages = examiner.messages();
+    board_.witness_position = consumer.at().first;
+    board_.witness_sequence = examiner.last_sequence();
+    board_.witness_ns = monotonic_ns();
+  }
+  watch_deaths(examiner.last_sequence(), count != 0);
+}
+
+void Child::watch_deaths(uint64_t sequence, bool progress) {
+  uint64_t now = 0;
+  for (size_t index = 0; index < children_max; ++index) {
+    const ChildSlot& child = board_.children[index];
+    const uint64_t by_hand = child.vitals.died_ns.load(std::memory_order_relaxed);
+    const uint64_t from_outside = child.killed_ns.load(std::memory_order_relaxed);
+    const uint64_t died = by_hand > from_outside ? by_hand : from_outside;
+    Pending& pending = pending_[index];
+    if (died != handled_[index]) {
+      handled_[index] = died;
+      const bool inside = child.open_before != 0;
+      const bool quiet = board_.stopped_count == 0 && board_.producers_alive > 0;
+      pending = {};
+      pending.until_sequence = child.open_before;
+      pending.stop_serial = board_.stop_serial;
+      pending.kind = context_.plan.paced ? Blocked::paced
+                     : inside            ? Blocked::inside
+                     : child.vitals.locks > 1 ? Blocked::lock
+                                              : Blocked::other;
+      if (quiet && died != 0) pending.since_ns = died;
+    }
+    if (pending.since_ns == 0 || !progress) continue;
+    if (pending.stop_serial != board_.stop_serial) {
+      pending.since_ns = 0;
+      continue;
+    }
+    if (sequence <= pending.until_sequence) continue;
+    if (now == 0) now = monotonic_ns();
+    if (now > pending.since_ns) {
+      board_.blocked[static_cast<size_t>(pending.kind)].record(now - pending.since_ns);
+    }
+    pending.since_ns = 0;
+  }
+}
+
+int Child::consume() {
+  phase(Phase::starting);
+  auto attached = attach(below(random_, 2) == 0 ? shm::Access::consume : shm::Access::produce);
+  if (!attached) return wrong("attach", attached.fault());
+  phase(Phase::joining);
+  shm::ConsumerOptions options;
+  options.from = shm::From::earliest;
+  options.wait = random_wait(random_);
+  auto consumer = shm::Consumer::open(*attached, options);
+  if (!consumer) return wrong("join", consumer.fault());
+  Examiner examiner(board_.journals, Examiner::Kind::lossless, consumer->at().second);
+  const bool is_witness = context_.role == Role::witness;
+  int status = 0;
+  size_t count = 0;
+  for (;;) {
+    const bool go_on = read_run(*consumer, examiner, status, count);
+    if (is_witness) witness(*consumer, examiner, count);
+    if (!go_on) break;
+    if (count != 0) continue;
+    phase(Phase::waiting);
+    const auto ready = consumer->wait(soon(50));
+    if (!ready) return wrong("wait", ready.fault());
+  }
+  board_.read_by_others += is_witness ? 0 : examiner.messages();
+  if (!is_witness) return status;
+  for (uint32_t writer = 0; writer <= writers_max; ++writer) {
+    board_.journals.producers[writer].received = examiner.last()[writer];
+  }
+  return status;
+}
+
+// Joins from either end, reads a little, leaves, and again.
+int Child::come_and_go() {
+  phase(Phase::starting);
+  auto attached = attach(shm::Access::consume);
+  if (!attached) return wrong("attach", attached.fault());
+  while (!quit()) {
+    phase(Phase::joining);
+    shm::ConsumerOptions options;
+    options.from = below(random_, 2) == 0 ? shm::From::earliest : shm::From::latest;
+    options.wait = random_wait(random_);
+    auto consumer = shm::Consumer::open(*attached, options);
+    if (!consumer) return wrong("join", consumer.fault());
+    *attached = consumer->attached();
+    Examiner examiner(board_.journals, Examiner::Kind::lossless, consumer->at().second);
+    const uint64_t runs = below(random_, 20);
+    int status = 0;
+    size_t count = 0;
+    for (uint64_t run = 0; run < runs; ++run) {
+      if (!read_run(*consumer, examiner, status, count)) return status;
+      if (count != 0) continue;
+      phase(Phase::waiting);
+      const auto ready = consumer->wait(soon(2));
+      if (!ready) return wrong("wait", ready.fault());
+    }
+    *attached = consumer->attached();
+    phase(Phase::leaving);
+    board_.read_by_others += examiner.messages();
+  }
+  return 0;
+}
+
+int Child::consume_lossy() {
+  phase(Phase::starting);
+  constexpr shm::Access accesses[] = {shm::Access::look, shm::Access::consume, shm::Access::produce};
+  auto attached = attach(accesses[below(random_, context_.plan.sealing ? 2 : 3)]);
+  if (!attached) return wrong("attach", attached.fault());
+  phase(Phase::joining);
+  shm::ConsumerOptions options;
+  options.lossy = true;
+  options.from = below(random_, 2) == 0 ? shm::From::earliest : shm::From::latest;
+  options.wait = random_wait(random_);
+  auto consumer = shm::Consumer::open(*attached, options);
+  if (!consumer) return wrong("join", consumer.fault());
+  Examiner examiner(board_.journals, Examiner::Kind::lossy, consumer->at().second);
+  const useconds_t nap = below(random_, 2) == 0 ? 0 : static_cast<useconds_t>(below(random_, 3000));
+  int status = 0;
+  size_t count = 0;
+  while (read_run(*consumer, examiner, status, count)) {
+    if (nap != 0 && below(random_, 8) == 0) ::usleep(nap);
+    if (count != 0) continue;
+    phase(Phase::waiting);
+    const auto ready = consumer->wait(soon(50));
+    if (!ready) return wrong("wait", ready.fault());
+  }
+  board_.read_by_others += examiner.messages();
+  return status;
+}
+
+// Hurries to whatever is dead, and dies over it at any of its steps.
+int Child::repair() {
+  phase(Phase::starting);
+  auto attached = attach(below(random_, 2) == 0 ? shm::Access::consume : shm::Access::produce);
+  if (!attached) return wrong("attach", attached.fault());
+  const auto seat = (*attached)->roster().my_seat();
+  if (!seat) return wrong("seat", seat.fault());
+  const bool slow = below(random_, 3) == 0;
+  while (!quit()) {
+    const shm::Ring& ring = (*attached)->ring();
+    shm::Janitor janitor = (*attached)->janitor();
+    const Plan plan = slow ? Plan{Action::dawdle, 1 + below(random_, 8), 32}
+                           : Plan{Action::die, 1 + below(random_, 128)};
+    const bool armed = slow || below(random_, 2) == 0;
+    const auto is_dead = [&](uint64_t owner) {
+      return owner != shm::nobody && !(*attached)->roster().alive(owner & ~shm::repairing_bit);
+    };
+    phase(Phase::repairing);
+    for (uint32_t slot = 0; slot < ring.producer_slots; ++slot) {
+      if (!is_dead(ring.producers[slot].owner.load(std::memory_order_relaxed))) continue;
+      if (armed) arm(plan);
+      (void)janitor.clean_producer(slot);
+      disarm();
+    }
+    for (uint32_t slot = 0; slot < ring.cursor_slots; ++slot) {
+      if (!is_dead(ring.cursors[slot].owner.load(std::memory_order_relaxed))) continue;
+      if (armed) arm(plan);
+      (void)janitor.clean_cursor(slot);
+      disarm();
+    }
+    phase(Phase::idle);
+    ::usleep(50);
+    if ((*attached)->is_open()) continue;
+    auto next = attach(shm::Access::consume);
+    if (next) *attached = std::move(*next);
+  }
+  return 0;
+}
+
+// Ends the ring in favour of another, again and again.
+int Child::seal() {
+  while (!quit()) {
+    phase(Phase::starting);
+    auto attached = attach(shm::Access::produce);
+    if (!attached) return wrong("attach", attached.fault());
+    const auto seat = (*attached)->roster().my_seat();
+    if (!seat) return wrong("seat", seat.fault());
+    phase(Phase::sealing);
+    shm::RingOptions options;
+    options.capacity = context_.plan.capacity;
+    options.exclusive = context_.plan.exclusive;
+    options.producer_slots = (*attached)->header().producer_slots;
+    options.cursor_slots = (*attached)->header().cursor_slots;
+    if (below(random_, 2) == 0) arm({Action::die, log_uniform(random_, 9)});
+    const Status sealed = (*attached)->seal_with_successor(options);
+    disarm();
+    if (sealed) ++board_.seals;
+    const bool allowed = sealed || sealed.fault().code() == FaultCode::timed_out ||
+                         (context_.plan.exclusive && sealed.fault().code() == FaultCode::unsupported);
+    if (!allowed) return wrong("seal", sealed.fault());
+    phase(Phase::idle);
+    ::usleep(static_cast<useconds_t>(below(random_, 40'000)));
+  }
+  return 0;
+}
+
+}  // namespace
+
+int run_child(const ChildContext& context) {
+  keep_vitals(&context.slot.vitals);
+  return Child(context).run();
+}
+
+}  // namespace loopline::crash
