@@ -13,10 +13,13 @@ Claim claim_seal(const Ring& ring, uint64_t target) {
   Claimer claimer(ring, seal_owner, false);
   Claim seal;
   // Live producers may claim in between, each one moves the frontier; it cannot go past the window.
-  if (claimer.claim(unit_size, seal) == ClaimOutcome::sealed) {
+  const ClaimOutcome outcome = claimer.claim(unit_size, seal);
+  if (outcome == ClaimOutcome::sealed) {
     const uint64_t side = ring.side(seal.position).load(std::memory_order_acquire);  // acquire [claim]
     seal.bytes = unit_size;
     seal.mimic = (side & side_mimic) != 0;
+  } else if (outcome != ClaimOutcome::claimed) {
+    return {};  // a unit is always kept for us: these words are no ring's
   }
   ring.control->seal.at.store({seal.position, seal.sequence}, std::memory_order_release);  // release [sealed]
   return seal;
@@ -48,8 +51,18 @@ bool is_born(const Ring& ring) {
   return ring.control->start.pair.load_first(std::memory_order_acquire) != 0;  // acquire [birth]
 }
 
+bool is_sealed(const Ring& ring) {
+  const uint64_t at = ring.control->seal.at.load_first(std::memory_order_acquire);  // acquire [sealed]
+  if (at == 0) return false;
+  const uint64_t side = ring.side(at).load(std::memory_order_acquire);  // acquire [claim]
+  if (ring.side_lap(side) != ring.lap(at) || Ring::side_owner(side) != seal_owner) return false;
+  const uint64_t word = ring.word(at).load(std::memory_order_acquire);  // acquire [commit]
+  return Ring::is_committed(side, word, at);
+}
+
 uint64_t seal_state(const Ring& ring) {
-  return ring.control->seal.state.load(std::memory_order_seq_cst);  // seq_cst [seal]
+  fence(std::memory_order_seq_cst);  // seq_cst [seal]: between a joiner's cursor and this look
+  return ring.control->seal.state.load(std::memory_order_acquire);  // acquire [seal]
 }
 
 }  // namespace loopline::shm

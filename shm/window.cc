@@ -61,8 +61,9 @@ Advance walk_oldest(const Ring& ring, Pair loaded, uint64_t end) {
     const uint64_t side = ring.side(at.first).load(std::memory_order_acquire);  // acquire [claim]
     if (ring.side_lap(side) != ring.lap(at.first)) {
       // Newer: the window moved on. Older: the frontier, which can only be in the way of garbage.
-      const bool older = ring.side_lap(side) < ring.lap(at.first);
-      stop.outcome = older ? AdvanceOutcome::corrupt : AdvanceOutcome::moved;
+      const bool newer = ring.side_lap(side) > ring.lap(at.first);
+      const bool moved = newer && ring.limit_now() != limit.position;
+      stop.outcome = moved ? AdvanceOutcome::moved : AdvanceOutcome::corrupt;
       break;
     }
     const uint64_t word = ring.word(at.first).load(std::memory_order_acquire);  // acquire [commit]
@@ -167,6 +168,8 @@ bool leave(const Ring& ring, uint32_t slot, SeatId seat) {
 }
 
 uint32_t gating_count(const Ring& ring) {
+  // Between the seal that the caller saw and the cursors: a joiner we miss here sees that seal.
+  fence(std::memory_order_seq_cst);  // seq_cst [seal]
   uint32_t count = 0;
   const Pair gate = ring.control->gate.pair.load(std::memory_order_acquire);  // acquire [cursor]
   if (gate.first != no_cursor.first) ++count;

@@ -100,8 +100,11 @@ inline void fence(std::memory_order order) { std::atomic_thread_fence(order); }
 // Tells the processor, or the explorer, that we wait for somebody else's store.
 inline void spin_pause() { _mm_pause(); }
 
-// Asks for the line of `address` in a state in which it can be written at once.
-inline void prefetch_write(const void* address) { __builtin_prefetch(address, 1, 3); }
+// Asks for the line of `address` in a state in which it can be written at once. By hand: without
+// -mprfchw GCC's __builtin_prefetch for writing emits a prefetch for reading.
+inline void prefetch_write(const void* address) {
+  __asm__ volatile("prefetchw %0" : : "m"(*static_cast<const char*>(address)));
+}
 
 // Bulk bytes into and out of shared memory. Bytes out of a place that may be overwritten meanwhile are
 // only trusted once the reader has looked again (R6); the race is meant, so TSan does not judge it.

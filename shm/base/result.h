@@ -23,18 +23,23 @@ class [[nodiscard]] Result {
 
   explicit operator bool() const { return state_.index() == 0; }
   // The value; asking a fault for its value is a bug and traps.
-  T& value() {
+  T& value() & {
     LL_CHECK(state_.index() == 0);
     return *std::get_if<0>(&state_);
   }
-  const T& value() const {
+  T&& value() && {
+    LL_CHECK(state_.index() == 0);
+    return std::move(*std::get_if<0>(&state_));
+  }
+  const T& value() const& {
     LL_CHECK(state_.index() == 0);
     return *std::get_if<0>(&state_);
   }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
-  T& operator*() { return value(); }
-  const T& operator*() const { return value(); }
+  T& operator*() & { return value(); }
+  T&& operator*() && { return std::move(*this).value(); }
+  const T& operator*() const& { return value(); }
   const Fault& fault() const {
     LL_CHECK(state_.index() == 1);
     return *std::get_if<1>(&state_);
