@@ -25,11 +25,11 @@ Result<Consumer> Consumer::open(std::shared_ptr<Attached> attached,
                                 const ConsumerOptions& options) {
   Consumer consumer;
   consumer.options_ = options;
-  LL_TRY_STATUS(consumer.bind(std::move(attached), options.from));
+  LL_TRY_STATUS(consumer.bind(std::move(attached), options.from, Arrival::fresh));
   return consumer;
 }
 
-Status Consumer::bind(std::shared_ptr<Attached> attached, From from) {
+Status Consumer::bind(std::shared_ptr<Attached> attached, From from, Arrival arrival) {
   if (attached->mapping().access() == Access::look && !options_.lossy) {
     return Fault(FaultCode::no_permission, "station \"" + attached->name() +
                                                "\" may only be read: a consumer that must not miss "
@@ -38,9 +38,9 @@ Status Consumer::bind(std::shared_ptr<Attached> attached, From from) {
   thread_key_ = thread_key();
   fork_generation_ = fork_generation();
   attached_ = std::move(attached);
-  if (options_.lossy && copies_.empty()) {
+  if (options_.lossy) {  // a successor may have larger frames
     const uint64_t frame_max = attached_->ring().units_max * unit_size;
-    copies_.resize(std::max<uint64_t>(copies_min, 2 * frame_max));
+    copies_.resize(std::max<uint64_t>({copies_min, 2 * frame_max, copies_.size()}));
   }
   if (attached_->mapping().access() == Access::look) {
     ghost_ = std::make_unique<CursorSlot>();
@@ -50,7 +50,7 @@ Status Consumer::bind(std::shared_ptr<Attached> attached, From from) {
     LL_TRY(seat, attached_->roster().my_seat());
     LL_TRY_STATUS(take_place(seat));
   }
-  return start_reading(from);
+  return start_reading(from, arrival);
 }
 
 Status Consumer::take_place(SeatId seat) {
@@ -69,7 +69,7 @@ Status Consumer::take_place(SeatId seat) {
   return ok();
 }
 
-Status Consumer::start_reading(From from) {
+Status Consumer::start_reading(From from, Arrival arrival) {
   const Ring& ring = attached_->ring();
   Pair start = ring.window_start();
   if (!options_.lossy) {
@@ -81,17 +81,31 @@ Status Consumer::start_reading(From from) {
     start = *joined;
   }
   // [seal]: we are joined now; a gate check that did not see us is one whose seal we see. Nothing
-  // keeps the successor's beginning for us then, so we start there and not here.
-  if (seal_state(ring) != seal_open) return follow(from);
-  if (from == From::latest) {
-    const Pair hint = ring.control->hint.pair.load(std::memory_order_acquire);  // acquire [hint]
-    if (hint.first > start.first) start = hint;
-  }
-  reader_ = Reader(ring, start);
+  // keeps the successor's beginning for us then, so we start there and not here. Unless we come from
+  // the predecessor: our cursor there holds the gate here, and that holds the successor's.
+  const bool too_late = !options_.lossy && arrival == Arrival::fresh;
+  if (too_late && seal_state(ring) != seal_open) return follow(from);
+  const Pair hint = ring.control->hint.pair.load(std::memory_order_acquire);  // acquire [hint]
+  const bool leap = from == From::latest && options_.lossy && hint.first > start.first;
+  reader_ = Reader(ring, leap ? hint : start);
   sealed_ = false;
   unreleased_ = false;
-  publish(start);
+  skip_before_ = 0;
+  if (from == From::latest && !options_.lossy) {
+    skip_before_ = hint.first;
+    pass_over_older();
+  }
+  publish(reader_.at());
   return ok();
+}
+
+// No leap to the hint for one who gates: frames before it may still be open, and a cursor behind them
+// would let the window pass over writers at work (R2). What is committed is passed over, now and later.
+void Consumer::pass_over_older() {
+  FrameView view;
+  for (Reader ahead = reader_; ahead.next(view) == ReadOutcome::frame; reader_ = ahead) {
+    if (view.position >= skip_before_) return;
+  }
 }
 
 Consumer::Consumer(Consumer&& other) noexcept { *this = std::move(other); }
@@ -106,6 +120,7 @@ Consumer& Consumer::operator=(Consumer&& other) noexcept {
   slot_ = other.slot_;
   unreleased_ = other.unreleased_;
   sealed_ = other.sealed_;
+  skip_before_ = other.skip_before_;
   gap_ = other.gap_;
   gap_pending_ = other.gap_pending_;
   ghost_ = std::move(other.ghost_);
@@ -147,7 +162,7 @@ Result<size_t> Consumer::read_views(std::span<FrameView> views) {
   while (count < views.size()) {
     const ReadOutcome outcome = reader_.next(views[count]);
     if (outcome == ReadOutcome::frame) {
-      ++count;
+      if (views[count].position >= skip_before_) ++count;
       continue;
     }
     if (outcome == ReadOutcome::sealed) sealed_ = true;
@@ -304,7 +319,7 @@ Status Consumer::follow(From from) {
   const SeatId seat_before = seat_;
   const uint64_t expected = reader_.at().second + 1;  // behind the seal frame
   mine_ = nullptr;
-  const Status bound = bind(next, from);
+  const Status bound = bind(next, from, was_reading ? Arrival::following : Arrival::fresh);
   if (had_place) leave(before->ring(), slot_before, seat_before);
   if (!bound) {
     mine_ = nullptr;

@@ -65,9 +65,12 @@ class Consumer {
 
  private:
   Consumer() = default;
-  Status bind(std::shared_ptr<Attached> attached, From from);
+  // How we come to a ring: from outside, or from its predecessor, whose seal frame we have read.
+  enum class Arrival { fresh, following };
+  Status bind(std::shared_ptr<Attached> attached, From from, Arrival arrival);
   Status take_place(SeatId seat);
-  Status start_reading(From from);
+  Status start_reading(From from, Arrival arrival);
+  void pass_over_older();
   Status rebind();
   Status follow(From from);
   void note_gap(uint64_t first, uint64_t count, bool behind_this_run);
@@ -88,6 +91,7 @@ class Consumer {
   uint32_t slot_ = 0;
   bool unreleased_ = false;
   bool sealed_ = false;
+  uint64_t skip_before_ = 0;  // from latest: messages that stand before this position are not ours
   Gap gap_;          // in front of the last run
   Gap gap_pending_;  // behind it
   std::unique_ptr<CursorSlot> ghost_;  // stands in for a slot when we may only read the ring
