@@ -74,14 +74,23 @@ Status Attached::finish_seal_locked(uint64_t target) {
   const Claim seal = claim_seal(ring_, target);
   const uint64_t state = seal_state(ring_);
   if (state != seal_removed) {
-    LL_TRY(mapping, attach_generation(seal_generation(state), Access::produce));
-    give_birth(ring_of(mapping), {seal.position + unit_size, seal.sequence + 1});
+    auto mapping = attach_generation(seal_generation(state), Access::produce);
+    // Gone: step 4 was done long ago (else its gate would hold it), and it has ended since.
+    const bool gone = !mapping && mapping.fault().code() == FaultCode::not_found;
+    if (!mapping && !gone) return mapping.fault();
+    if (mapping) give_birth(ring_of(*mapping), {seal.position + unit_size, seal.sequence + 1});
   }
   commit_seal(ring_, seal);
   return ok();
 }
 
 Status Attached::seal_to_state(uint64_t target) {
+  if (mapping_.access() == Access::look) {
+    return Fault(FaultCode::no_permission,
+                 "station \"" + name() + "\" was opened only to look: it cannot be sealed");
+  }
+  // An exclusive ring's sealer holds the producer's slot: one that died with it is in nobody's way.
+  if (header().exclusive != 0) (void)janitor().clean_producer(0);
   LockGuard guard(ring_.control->lock.mutex,
                   lock_for(ring_.control->lock.mutex, seal_lock_wait_ns));
   if (!guard) {
@@ -118,6 +127,7 @@ Status Attached::seal_with_successor(const RingOptions& options) {
   if (!directory_) {
     return Fault(FaultCode::unsupported, "a ring without a file cannot have a successor");
   }
+  if (is_sealed(ring_) && seal_state(ring_) != seal_removed) return ok();
   janitor().sweep();
   RingOptions next = options;
   next.factory = header().factory;
@@ -133,12 +143,22 @@ Status Attached::seal_with_successor(const RingOptions& options) {
 
 Result<std::shared_ptr<Attached>> Attached::successor() {
   const uint64_t state = seal_state(ring_);
-  LL_TRY_STATUS(seal_to_state(state));  // finishes what may be unfinished
+  if (!is_sealed(ring_)) LL_TRY_STATUS(seal_to_state(state));  // finishes what is unfinished
   if (state == seal_removed) {
     return Fault(FaultCode::closed, "station \"" + name() + "\" was removed");
   }
-  LL_TRY(mapping, attach_generation(seal_generation(state), mapping_.access()));
-  return make(std::move(mapping), roster_, directory_);
+  auto mapping = attach_generation(seal_generation(state), mapping_.access());
+  // Only a handle that gates nothing can come so late that the successor has ended and gone as well
+  // (lift_gate): a producer that slept, a lossy reader. It goes on in the newest.
+  if (!mapping && mapping.fault().code() == FaultCode::not_found && directory_) {
+    mapping = directory_->attach({header().factory, header().station}, header().partition,
+                                 mapping_.access());
+  }
+  if (!mapping && mapping.fault().code() == FaultCode::not_found) {
+    return Fault(FaultCode::closed, "station \"" + name() + "\" was removed");
+  }
+  if (!mapping) return mapping.fault();
+  return make(std::move(*mapping), roster_, directory_);
 }
 
 bool Attached::lift_gate() {
@@ -149,6 +169,8 @@ bool Attached::lift_gate() {
   if (before) {
     auto predecessor = make(std::move(*before), roster_, directory_);
     predecessor->janitor().sweep();
+    // Its own gate counts as one who reads there, and perhaps nobody is left there to lift it.
+    if (!predecessor->lift_gate()) return false;
     if (seal_state(predecessor->ring()) == seal_open || gating_count(predecessor->ring()) != 0) {
       return false;
     }

@@ -30,6 +30,8 @@ void give_birth(const Ring& successor, Pair start);
 void commit_seal(const Ring& ring, const Claim& seal);
 
 bool is_born(const Ring& ring);
+// Whether step 5 is done: nothing is left to finish, and the successor may have ended too.
+bool is_sealed(const Ring& ring);
 uint64_t seal_state(const Ring& ring);
 
 }  // namespace loopline::shm
