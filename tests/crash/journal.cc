@@ -47,6 +47,7 @@ bool Examiner::number_fits(const MessageHead& head) {
 
 bool Examiner::examine(const shm::FrameView& view, uint64_t side_bytes) {
   MessageHead head{};
+  if (start_ == from_first) start_ = view.sequence;
   if (!read_message(view.body, view.body_size, head)) return fail("torn", view, head);
   if (head.writer == 0 || head.writer > writers_max) return fail("no such writer", view, head);
   if (side_bytes != shm::frame_size(view.body_size)) return fail("length is not claimed", view, head);

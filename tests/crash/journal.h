@@ -38,7 +38,8 @@ struct Journals {
 class Examiner {
  public:
   enum class Kind { lossless, lossy };
-  // `start`: the sequence the reader begins at.
+  // `start`: the sequence the reader begins at; from_first: that of the first message it gets.
+  static constexpr uint64_t from_first = ~0ull;
   Examiner(Journals& journals, Kind kind, uint64_t start)
       : journals_(journals), kind_(kind), start_(start), last_(writers_max + 1) {}
 

@@ -306,7 +306,9 @@ int Child::come_and_go() {
     auto consumer = shm::Consumer::open(*attached, options);
     if (!consumer) return wrong("join", consumer.fault());
     *attached = consumer->attached();
-    Examiner examiner(board_.journals, Examiner::Kind::lossless, consumer->at().second);
+    const bool latest = options.from == shm::From::latest;
+    Examiner examiner(board_.journals, Examiner::Kind::lossless,
+                      latest ? Examiner::from_first : consumer->at().second);
     const uint64_t runs = below(random_, 20);
     int status = 0;
     size_t count = 0;

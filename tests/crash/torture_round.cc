@@ -406,6 +406,9 @@ void Round::dump() {
                static_cast<unsigned long long>(start.first),
                static_cast<unsigned long long>(start.second),
                static_cast<unsigned long long>(ring.limit_now()));
+  const Pair gate = ring.control->gate.pair.load(std::memory_order_relaxed);
+  std::fprintf(stderr, "gate: %llu/%llu\n", static_cast<unsigned long long>(gate.first),
+               static_cast<unsigned long long>(gate.second));
   for (uint32_t slot = 0; slot < ring.cursor_slots; ++slot) {
     const uint64_t owner = ring.cursors[slot].owner.load(std::memory_order_relaxed);
     const Pair cursor = ring.cursors[slot].cursor.load(std::memory_order_relaxed);
