@@ -36,7 +36,7 @@ class Claimer {
  public:
   Claimer() = default;
   Claimer(const Ring& ring, uint32_t owner, bool exclusive)
-      : ring_(ring), owner_(owner), exclusive_(exclusive) {
+      : ring_(ring), owner_(owner), exclusive_(exclusive), limit_seen_(ring.capacity) {
     if (owner != seal_owner) reserve_ = unit_size;
   }
 
@@ -54,12 +54,16 @@ class Claimer {
         continue;
       }
       if (lap_seen > lap_here) [[unlikely]] {  // we were lapped; this is a boundary (R2)
-        at = ring_.window_start();
+        const Pair oldest = ring_.window_start();
+        // Whoever claimed here in a newer lap saw a limit further than we stand.
+        if (oldest.first <= at.first) return ClaimOutcome::confused;
+        at = oldest;
         continue;
       }
-      if (at.first + bytes + reserve_ > limit_seen_ && !reload_limit(at.first + bytes)) {
+      // limit_seen_ is never less than a frame: the difference cannot wrap, whatever the hint was.
+      if (at.first > limit_seen_ - (bytes + reserve_) && !reload_limit(at.first, bytes)) {
         full_at_ = at.first;
-        return ClaimOutcome::full;
+        return is_position(at.first) ? ClaimOutcome::full : ClaimOutcome::confused;
       }
       // Before the CAS: until it, nobody of this lap may write here (R4).
       const bool mimic = carries_tag(
@@ -134,10 +138,15 @@ class Claimer {
     return true;
   }
 
-  bool reload_limit(uint64_t end) {
-    limit_seen_ = ring_.limit_now();
-    return end + reserve_ <= limit_seen_;
+  bool reload_limit(uint64_t position, uint64_t bytes) {
+    const uint64_t limit = ring_.limit_now();
+    if (limit < ring_.capacity) return false;  // garbage: advance() says so
+    limit_seen_ = limit;
+    return position <= limit - (bytes + reserve_);
   }
+
+  // The window may reach a capacity beyond position_max, and no further.
+  bool is_position(uint64_t position) const { return position <= position_max + ring_.capacity; }
 
   void remember(Pair end) {
     own_end_ = end;

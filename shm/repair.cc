@@ -23,7 +23,9 @@ uint64_t repair_owner(const Ring& ring, uint32_t owner) {
     const uint64_t lap = ring.side_lap(side);
     if (lap < ring.lap(at.first)) break;  // the frontier
     if (lap > ring.lap(at.first)) {       // the window moved past us
-      at = ring.window_start();
+      const Pair oldest = ring.window_start();
+      if (oldest.first <= at.first) break;  // it did not: these words make no chain
+      at = oldest;
       continue;
     }
     const uint64_t bytes = ring.side_bytes(side);

@@ -42,7 +42,7 @@ struct Ring {
   Atomic<uint64_t>* side_words = nullptr;
   std::byte* data = nullptr;  // mapped twice, back to back
   uint64_t capacity = 0;
-  uint64_t mask = 0;
+  uint64_t mask = 0;  // keeps whole units: even a garbled position leads to an aligned place
   uint32_t capacity_log2 = 0;
   uint32_t units_max = 0;  // of one frame
   uint32_t producer_slots = 0;
@@ -51,11 +51,16 @@ struct Ring {
   static Ring over(ControlBlock* control, ProducerSlot* producers, CursorSlot* cursors,
                    Atomic<uint64_t>* side_words, std::byte* data, uint64_t capacity,
                    uint32_t producer_slots, uint32_t cursor_slots) {
-    return {control,      producers,
-            cursors,      side_words,
-            data,         capacity,
-            capacity - 1, static_cast<uint32_t>(log2_exact(capacity)),
-            static_cast<uint32_t>(capacity / 8 / unit_size), producer_slots,
+    return {control,
+            producers,
+            cursors,
+            side_words,
+            data,
+            capacity,
+            capacity - unit_size,
+            static_cast<uint32_t>(log2_exact(capacity)),
+            static_cast<uint32_t>(capacity / 8 / unit_size),
+            producer_slots,
             cursor_slots};
   }
 
