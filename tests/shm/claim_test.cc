@@ -206,6 +206,25 @@ TEST(Claim, IsNotDeceivedByTheWordOfAnotherLapOrPlace) {
   EXPECT_FALSE(ring.open(claimer, "x").mimic);
 }
 
+TEST(Claim, CallsGarbageInTheSideWordsConfusedInsteadOfTurningForEver) {
+  BareRing ring;
+  for (uint64_t unit = 0; unit < tiny_capacity / unit_size; ++unit) {
+    ring->side_words[unit].store(~0ull, std::memory_order_relaxed);  // newer than anything
+  }
+  Claimer claimer = ring.claimer(0);
+  EXPECT_EQ(ring.try_claim(claimer, unit_size), ClaimOutcome::confused);
+}
+
+TEST(Claim, CallsAHintBeyondAllPositionsConfused) {
+  for (const uint64_t position :
+       {~uint64_t{0}, ~uint64_t{63}, ~uint64_t{4095}, position_max + 2 * tiny_capacity}) {
+    BareRing ring;
+    ring.control().hint.pair.store({position, 7}, std::memory_order_relaxed);
+    Claimer claimer = ring.claimer(0);
+    EXPECT_EQ(ring.try_claim(claimer, unit_size), ClaimOutcome::confused) << position;
+  }
+}
+
 // Dense and disjoint whatever the interleaving: each thread notes its claims, the ring is compared.
 TEST(Claim, GivesManyThreadsOneChain) {
   constexpr uint64_t each = 2000;

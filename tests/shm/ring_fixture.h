@@ -26,26 +26,12 @@
 #include "shm/reader.h"
 #include "shm/seal.h"
 #include "shm/window.h"
+#include "tests/support/must.h"
 
 namespace loopline::shm {
 
-// The value, or an exception with the fault's words: a test goes no further.
-template <class T>
-T must(Result<T> result) {
-  if (!result) throw std::runtime_error(result.fault().message());
-  return std::move(*result);
-}
-inline void must_do(const Status& status) {
-  if (!status) throw std::runtime_error(status.fault().message());
-}
-
-// The code of what stands in the way; ok() counts as a failure of the test.
-template <class T>
-FaultCode code_of(const Result<T>& result) {
-  if (!result) return result.fault().code();
-  ADD_FAILURE() << "it was expected to fail";
-  return FaultCode::io_error;
-}
+using test::code_of;
+using test::must;
 
 template <class... Text>
 std::vector<std::string> texts(Text... text) {
@@ -184,7 +170,7 @@ class TestStation {
 
 inline OpenFrame open(Producer& producer, std::string_view text, uint64_t deadline_ns = 0) {
   OpenFrame frame;
-  must_do(producer.claim(text.size(), deadline_ns, frame));
+  must(producer.claim(text.size(), deadline_ns, frame));
   std::memcpy(frame.body, text.data(), text.size());
   return frame;
 }
@@ -192,7 +178,7 @@ inline OpenFrame open(Producer& producer, std::string_view text, uint64_t deadli
 // Its sequence. Throws when the ring is full.
 inline uint64_t write(Producer& producer, std::string_view text) {
   OpenFrame frame = open(producer, text);
-  must_do(producer.commit(frame, 0));
+  must(producer.commit(frame, 0));
   return frame.claim.sequence;
 }
 
@@ -210,7 +196,7 @@ inline std::vector<std::string> read(Consumer& consumer) {
     const size_t count = must(consumer.read(views));
     for (size_t index = 0; index < count; ++index) messages.push_back(text_of(views[index]));
     if (count == 0) return messages;
-    must_do(consumer.release());
+    must(consumer.release());
   }
 }
 
@@ -221,7 +207,7 @@ inline uint64_t fill(Producer& producer) {
     OpenFrame frame;
     if (!producer.claim(text.size(), 0, frame)) return count;
     std::memcpy(frame.body, text.data(), text.size());
-    must_do(producer.commit(frame, 0));
+    must(producer.commit(frame, 0));
   }
 }
 

@@ -66,10 +66,10 @@ TEST(Ring, LaysOutAMessageWithItsExtensionAsWrittenDown) {
   const uint32_t size = must(extension_size(fields));
   ASSERT_EQ(size, 32u);
   OpenFrame frame;
-  must_do(producer.claim(size + 2, 0, frame));
+  must(producer.claim(size + 2, 0, frame));
   write_extension(fields, size, frame.body);
   std::memcpy(frame.body + size, "hi", 2);
-  must_do(producer.commit(frame, flag_extension));
+  must(producer.commit(frame, flag_extension));
 
   const std::array<uint8_t, 66> expected = {
       0x40, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00,                 // word
