@@ -4,6 +4,9 @@
 // schedule(), which on that same stack picks whose step is next, does it, and switches to that
 // thread. A state is what all threads have read so far, all views, and all stores that can still be
 // read; the choices out of a state seen before are not explored again.
+//
+// Going back to a choice, memory and progress are undone, but a stack cannot be: the threads start
+// anew and run, one after the other, up to where they were, on what their logs say they read.
 #pragma once
 
 #include <memory>
@@ -35,7 +38,19 @@ class Engine {
   // From threads of the scenario.
   bool in_thread() const { return running_ != main_number; }
   unsigned running() const { return running_; }
-  void perform(Operation& operation);
+  void perform(Operation& operation) {
+    Thread& thread = *threads_[running_];
+    if (thread.mortal && is_visible(operation.kind)) [[unlikely]]
+      die_perhaps();
+    const uint32_t signature = signature_of(operation);
+    if (const Entry* entry = next_entry(thread, signature)) {
+      operation.result = entry->result;
+      operation.done = entry->done;
+    } else {
+      perform_new(thread, operation, signature);
+    }
+  }
+  void perform_unmodelled(Operation& operation);  // of a word that may be skipped
   void pause();
   unsigned choose(unsigned count);
   void remember_only(std::initializer_list<uint64_t> words);
@@ -50,62 +65,123 @@ class Engine {
 
  private:
   static constexpr unsigned main_number = ~0u;
+  static constexpr unsigned dispatcher_number = ~0u - 1;
   static Engine* current_engine;
+  static constexpr const char* hidden_input = "not the same steps again: a hidden input";
 
   enum class Mode { walk, explore, show, replay };
   enum class Outcome { completed, pruned, failed, learned };
-  enum class Status { fresh, ready, paused, asleep, woken, ended };
+  enum class Status : uint8_t { fresh, ready, paused, asleep, ended };
 
-  struct Thread {
+  // How far a thread is; what undo_to() restores.
+  struct Progress {
     Status status = Status::fresh;
-    bool mortal = false;
-    bool dying = false;
+    bool started = false;
     bool wrote = false;  // changed something in this spin iteration
-    StackPointer stack = nullptr;
-    Operation* pending = nullptr;
+    uint32_t log_size = 0;
     Hash history;  // of all it read
     Hash history_at_pause;
     Hash iteration;  // of what it read since its last pause
     Hash last_iteration;
     Hash watched_hash;
-    std::vector<uint8_t> watched;  // locations read since the last pause
-    uint8_t read_index[location_count_max] = {};
-    uint32_t watch_stamp[location_count_max] = {};
-    uint32_t stamp = 1;
+    uint64_t watched[(location_count_max + 63) / 64] = {};  // locations read since the last pause
+    uint8_t read_index[location_count_max] = {};            // the stores it read there
+  };
+  // What one call from the thread gave it.
+  struct Entry {
+    Pair result;
+    uint32_t signature;  // of the call
+    bool done;
+  };
+  struct Thread {
+    Progress progress;
+    uint64_t saved = 0;  // the step in which progress was saved
+    bool mortal = false;
+    bool dying = false;
+    size_t position = 0;  // in the log; behind its end the thread is where nobody was before
+    std::vector<Entry> log;
+    Operation* pending = nullptr;
+    StackPointer stack = nullptr;
     Fiber fiber;
   };
   struct Kept {
     char* base;
     std::vector<char> image;
   };
+  struct Mark {
+    size_t saved_count;
+    size_t unmodelled_count;
+    unsigned operations;
+    unsigned time_outs;
+    unsigned last;
+  };
+
+  // What a log entry belongs to, to notice a thread that does not do the same again.
+  static constexpr uint32_t signature_of_choice = 1;
+  static constexpr uint32_t signature_of_pause = 2;
+  static uint32_t signature_of(const Operation& operation) {
+    const auto place = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(operation.address));
+    return (place << 4 | static_cast<uint32_t>(operation.kind)) + signature_of_pause + 1;
+  }
+  static bool is_visible(OperationKind kind) {
+    return kind != OperationKind::load && kind != OperationKind::fence;
+  }
 
   Report start();
   void finish(Report& report, Outcome outcome);
   void learn_by_walking();
   Outcome run_pass();
-  Outcome run_execution();
   void show(Report& report);
 
+  // engine.cc: one execution.
+  Outcome run_execution();
+  Outcome continue_execution();
+  void set_up();
+  Outcome finish_execution();
   static void enter();
+  static void enter_dispatcher();
   [[noreturn]] void run_thread();
-  void schedule();
   [[noreturn]] void stop(Outcome outcome);
+  void perform_new(Thread& thread, Operation& operation, uint32_t signature);
   void switch_to(unsigned number);
+  StackPointer& stack_of(unsigned number);
+  void dispatch();
+  void run(unsigned number, Operation& operation, unsigned back);
+  void remember(Progress& progress, const Operation& operation);
+  static void forget_iteration(Progress& progress);
+  unsigned choose_alone(const std::vector<Option>& options);
+  void die_perhaps();
+
+  // schedule.cc: the order of steps.
+  void schedule();
   unsigned find_resumable() const;
-  bool can_resume(const Thread& thread) const;
+  bool can_resume(const Progress& progress) const;
   Option decide();
-  Option take_new(const std::vector<Option>& options);
+  Option take_next();
+  Option take_new(const std::vector<Option>& options, bool alone);
   void list_options();
   void add_options_of(unsigned number);
   bool is_new_state();
   bool apply(Option option);
-  void run(unsigned number, Operation& operation, unsigned back);
-  void remember(Thread& thread, const Operation& operation);
-  void forget_iteration(Thread& thread);
   void wake_sleepers(unsigned location);
-  unsigned choose_alone(const std::vector<Option>& options);
-  void die_perhaps();
   std::string describe_stuck() const;
+
+  // schedule.cc: going back.
+  Progress& change(unsigned number);
+  void begin_step();
+  void undo_to(unsigned step);
+  void restore_threads();
+  // What the log says comes next; nullptr where nobody was before.
+  const Entry* next_entry(Thread& thread, uint32_t signature) {
+    if (thread.position == thread.log.size()) [[unlikely]]
+      return nullptr;
+    const Entry* entry = &thread.log[thread.position++];
+    if (entry->signature != signature) [[unlikely]]
+      fail(hidden_input);
+    return entry;
+  }
+  void add_entry(const Entry& entry);
+  bool is_showing() const { return mode_ == Mode::show || mode_ == Mode::replay; }
 
   const Scenario& scenario_;
   Limits limits_;
@@ -117,14 +193,24 @@ class Engine {
   std::vector<Kept> kept_;
 
   Mode mode_ = Mode::explore;
+  bool restoring_ = false;
   unsigned running_ = main_number;
   unsigned last_ = 0;  // whose step was the last
   StackPointer main_stack_ = nullptr;
+  StackPointer dispatcher_stack_ = nullptr;
+  Fiber dispatcher_;  // schedules while no thread runs, so that stop() can leave it as any other
   Outcome outcome_ = Outcome::completed;
   std::string failure_;
   std::vector<Option> options_;
   std::vector<uint8_t> backs_;
   uint64_t random_ = 0;
+
+  uint64_t step_ = 0;  // never the same again; 0: nothing is to be undone
+  uint64_t step_serial_ = 0;
+  std::vector<Mark> marks_;
+  std::vector<std::pair<unsigned, Progress>> saved_;
+  std::vector<Operation> unmodelled_;  // stores to words left out, to be done again
+
   unsigned operations_ = 0;
   unsigned time_outs_ = 0;
   uint64_t operations_all_ = 0;

@@ -118,12 +118,13 @@ Engine::Outcome Engine::run_pass() {
   transitions_ = 0;
   executions_ = 0;
   depth_max_ = 0;
-  for (;;) {
-    const Outcome outcome = run_execution();
-    if (outcome == Outcome::failed || outcome == Outcome::learned) return outcome;
+  Outcome outcome = run_execution();
+  while (outcome != Outcome::failed && outcome != Outcome::learned) {
     if (!script_.backtrack()) return Outcome::completed;
     ++transitions_;
+    outcome = continue_execution();
   }
+  return outcome;
 }
 
 void Engine::show(Report& report) {
@@ -153,7 +154,7 @@ Report Engine::replay(const std::string& seed) {
   while (outcome == Outcome::learned) {
     memory_.start_pass();
     script_.clear();
-    for (const Option option : from_seed(seed)) script_.push({option});
+    for (const Option option : from_seed(seed)) script_.push({option}, false);
     outcome = run_execution();
   }
   finish(report, outcome);
@@ -219,24 +220,7 @@ void add_mirror(const void* base, size_t size) {
 
 void keep_memory(void* base, size_t size) { Engine::current()->keep(base, size); }
 
-// --- What alias.h calls ---
-
-void perform(Operation& operation) {
-  Engine* engine = Engine::current();
-  if (engine == nullptr) {
-    static const Memory plain;
-    plain.execute_directly(operation);
-  } else if (engine->in_thread()) {
-    engine->perform(operation);
-  } else {
-    engine->memory().execute_directly(operation);
-  }
-}
-
-void pause() {
-  Engine* engine = Engine::current();
-  if (engine != nullptr && engine->in_thread()) engine->pause();
-}
+// --- Bulk copies ---
 
 namespace {
 
@@ -258,7 +242,7 @@ void copy_words(OperationKind kind, char* shared, char* own, size_t size) {
     if (kind == OperationKind::store) std::memcpy(&operation.value, mine, to - from);
     if (index >= border && index < count - border &&
         engine.may_skip(reinterpret_cast<const void*>(word))) {
-      engine.memory().execute_directly(operation);
+      engine.perform_unmodelled(operation);
     } else {
       engine.perform(operation);
     }

@@ -49,7 +49,7 @@ struct Limits {
   unsigned operations_max = 100'000;  // accesses in one execution
   unsigned time_outs = 0;             // how many futex waits of one execution may time out
   size_t payload_words =
-      ~size_t{0};           // of a bulk copy, only so many first and last words are modelled
+      ~size_t{0};  // of a bulk copy, only so many first and last words are modelled
   // For the explorer's own tests: without either it interleaves every access, or revisits states.
   bool reduces = true;
   bool prunes = true;

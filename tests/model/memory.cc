@@ -72,7 +72,6 @@ void Memory::start_pass() {
   touched_.clear();
   chunk_count_ = 1;
   execution_ = 0;
-  global_ = {};
   for (auto& thread : threads_) thread = {};
   learned_ = Learned::nothing;
 }
@@ -81,18 +80,76 @@ void Memory::start_execution(unsigned thread_count) {
   ++execution_;
   touched_.clear();
   thread_count_ = thread_count;
-  for (unsigned index = 0; index < thread_count; ++index) {
-    Thread& thread = threads_[index];
+  for (auto& thread : threads_) {
     assign(thread.now, {}, chunk_count_);
     assign(thread.acquired, {}, chunk_count_);
     assign(thread.released, {}, chunk_count_);
     thread.has_acquired = thread.has_released = thread.retired = thread.hashed = false;
     thread.reads = {};
+    thread.saved = 0;
   }
-  assign(global_, {}, chunk_count_);
-  has_global_ = false;
+  step_ = 0;
+  marks_.clear();
+  undo_.clear();
+  saved_.clear();
   learned_ = Learned::nothing;
   exhausted_ = nullptr;
+}
+
+void Memory::begin_step(unsigned step) {
+  static_assert(sizeof(Undo) <= 8);
+  marks_.resize(step);
+  marks_.push_back({undo_.size(), saved_.size()});
+  ++step_serial_;
+  step_ = step_serial_;
+}
+
+void Memory::undo_to(unsigned step) {
+  const Mark mark = marks_[step];
+  while (undo_.size() > mark.undo_count) {
+    const Undo undo = undo_.back();
+    undo_.pop_back();
+    Location& location = locations_[undo.location];
+    switch (undo.change) {
+      case Change::store:
+        location.hashed = std::min(location.hashed, location.newest);
+        --location.newest;
+        break;
+      case Change::woken:
+        location.woken = undo.old;
+        break;
+      case Change::read_clock:
+        location.read_clock[undo.thread] = undo.old;
+        break;
+    }
+  }
+  while (saved_.size() > mark.saved_count) {
+    threads_[saved_.back().number] = saved_.back().thread;
+    saved_.pop_back();
+  }
+  marks_.resize(step);
+}
+
+void Memory::write_back() const {
+  for (const unsigned number : touched_) {
+    const Location& location = locations_[number];
+    if (location.newest == 0) continue;
+    std::memcpy(reinterpret_cast<void*>(location.address), &location.stores[location.newest].value,
+                location.size);
+  }
+}
+
+Memory::Thread& Memory::change(unsigned number) {
+  Thread& thread = threads_[number];
+  if (thread.saved != step_) {
+    saved_.push_back({number, thread});
+    thread.saved = step_;
+  }
+  return thread;
+}
+
+void Memory::remember(Undo undo) {
+  if (step_ != 0) undo_.push_back(undo);
 }
 
 Memory::Slot& Memory::slot_of(uintptr_t word) {
@@ -193,7 +250,7 @@ Memory::Location& Memory::touch(unsigned number) {
   location.newest = location.hashed = location.woken = 0;
   std::fill_n(location.read_clock, thread_count_max, uint8_t{0});
   if (location.stores.empty()) location.stores.resize(4);
-  // Every store goes through to the memory, so what is there now is what set-up left.
+  // Stores are kept here until write_back, so what is there now is what set-up left.
   Store& first = location.stores[0];
   first.value = {};
   std::memcpy(&first.value, reinterpret_cast<const void*>(location.address), location.size);
@@ -224,7 +281,7 @@ unsigned Memory::lowest(unsigned thread, const Operation& operation,
   unsigned low = threads_[thread].now.at[number];
   const bool total = operation.kind == Kind::compare_exchange ? is_total(operation.failure)
                                                               : is_total(operation.order);
-  if (total) low = std::max<unsigned>(low, global_.at[number]);
+  if (total) low = std::max<unsigned>(low, threads_[global_number].now.at[number]);
   if (operation.kind == Kind::futex_wait) low = std::max<unsigned>(low, location.woken);
   return low;
 }
@@ -283,29 +340,28 @@ void Memory::execute(unsigned thread, Operation& operation, unsigned back) {
 }
 
 void Memory::run_fence(unsigned number, std::memory_order order) {
-  Thread& thread = threads_[number];
+  Thread& thread = change(number);
   thread.hashed = false;
   if (acquires(order) && thread.has_acquired) {
     join(thread.now, thread.acquired, chunk_count_);
     assign(thread.acquired, {}, chunk_count_);
     thread.has_acquired = false;
   }
-  if (is_total(order)) join(thread.now, global_, chunk_count_);
+  if (is_total(order)) join(thread.now, threads_[global_number].now, chunk_count_);
   if (releases(order)) {
     if (thread.now.at[number] < index_max) ++thread.now.at[number];
     assign(thread.released, thread.now, chunk_count_);
     thread.has_released = true;
   }
   if (is_total(order)) {
-    assign(global_, thread.now, chunk_count_);
-    has_global_ = true;
+    assign(change(global_number).now, thread.now, chunk_count_);
   }
 }
 
 void Memory::run_load(unsigned number, Operation& operation, unsigned back,
                       std::memory_order order) {
   Location& location = touch(operation.location);
-  Thread& thread = threads_[number];
+  Thread& thread = change(number);
   note_read(number, operation.location);
   const unsigned place = thread_count_max + operation.location;
   const auto index = static_cast<uint8_t>(location.newest - back);
@@ -318,8 +374,8 @@ void Memory::run_load(unsigned number, Operation& operation, unsigned back,
     thread.hashed = false;
   }
   if (is_total(order)) {
-    global_.at[place] = std::max(global_.at[place], index);
-    has_global_ = true;
+    uint8_t& last = change(global_number).now.at[place];
+    last = std::max(last, index);
   }
   if (!store.has_view) return;
   thread.hashed = false;
@@ -333,7 +389,7 @@ void Memory::run_load(unsigned number, Operation& operation, unsigned back,
 
 void Memory::run_change(unsigned number, Operation& operation) {
   Location& location = touch(operation.location);
-  Thread& thread = threads_[number];
+  Thread& thread = change(number);
   const Store& store = location.stores[location.newest];
   operation.read_index = operation.newest_index = location.newest;
   operation.result = extract(store.value, operation.offset, operation.size);
@@ -354,6 +410,7 @@ void Memory::run_change(unsigned number, Operation& operation) {
 void Memory::run_wake(unsigned thread, const Operation& operation) {
   Location& location = touch(operation.location);
   const uint8_t seen = threads_[thread].now.at[thread_count_max + operation.location];
+  remember({Change::woken, 0, location.woken, operation.location});
   location.woken = std::max(location.woken, seen);
 }
 
@@ -364,7 +421,8 @@ void Memory::append(unsigned number, const Operation& operation, Pair value, boo
     exhausted_ = "more than 254 stores to one location: a loop without end?";
     return;
   }
-  Thread& thread = threads_[number];
+  Thread& thread = change(number);
+  remember({Change::store, 0, 0, operation.location});
   thread.hashed = false;
   const unsigned place = thread_count_max + operation.location;
   const unsigned index = ++location.newest;
@@ -391,11 +449,8 @@ void Memory::append(unsigned number, const Operation& operation, Pair value, boo
     store.has_view = true;
   }
   if (is_total(operation.order)) {
-    global_.at[place] = static_cast<uint8_t>(index);
-    has_global_ = true;
+    change(global_number).now.at[place] = static_cast<uint8_t>(index);
   }
-  std::memcpy(reinterpret_cast<char*>(location.address) + operation.offset,
-              reinterpret_cast<const char*>(&value) + operation.offset, operation.size);
 }
 
 // Until the location is known as racy: an older store still visible was not ordered before this
@@ -418,6 +473,7 @@ void Memory::note_read(unsigned number, unsigned place) {
   };
   subtract(thread.reads, hash_at(noted));
   add(thread.reads, hash_at(clock));
+  remember({Change::read_clock, static_cast<uint8_t>(number), noted, static_cast<uint16_t>(place)});
   noted = clock;
 }
 
@@ -526,11 +582,10 @@ Hash Memory::hash() {
       add(sum, hash);
     }
   }
-  if (has_global_) {
-    Hash hash = hash_of(global_, chunk_count_);
-    mix(hash, 1);
-    add(sum, hash);
-  }
+  Thread& global = threads_[global_number];
+  Hash hash = hash_of(global.now, chunk_count_);
+  mix(hash, 1);
+  add(sum, hash);
   return sum;
 }
 

@@ -47,6 +47,11 @@ class Memory {
 
   void start_pass();  // forgets every location but what was learned about it
   void start_execution(unsigned thread_count);
+  // From begin_step(n) on, changes can be taken back: undo_to(n) is what was before it.
+  void begin_step(unsigned step);
+  void undo_to(unsigned step);
+  // Puts the newest values into the memory itself.
+  void write_back() const;
   Learned learned() const { return learned_; }
   // Why this execution cannot go on: too many stores or locations; nullptr while it can.
   const char* exhausted() const { return exhausted_; }
@@ -66,7 +71,7 @@ class Memory {
   // Whether a store behind `index` holds another value.
   bool differs_later(unsigned location, unsigned index) const;
   // Leaves the thread out of the question which stores can still be read.
-  void retire(unsigned thread) { threads_[thread].retired = true; }
+  void retire(unsigned thread) { change(thread).retired = true; }
   Hash hash();  // of all views and all stores that can still be read
   uintptr_t address_of(unsigned location) const { return locations_[location].address; }
 
@@ -99,7 +104,23 @@ class Memory {
     bool retired = false;
     bool hashed = false;
     Hash views;
-    Hash reads;  // sum over read clocks
+    Hash reads;          // sum over read clocks
+    uint64_t saved = 0;  // the step in which it was saved for undo_to
+  };
+  struct Saved {
+    unsigned number;
+    Thread thread;
+  };
+  enum class Change : uint8_t { store, woken, read_clock };
+  struct Undo {
+    Change change;
+    uint8_t thread;
+    uint8_t old;
+    uint16_t location;
+  };
+  struct Mark {
+    size_t undo_count;
+    size_t saved_count;
   };
   struct Slot {
     uintptr_t word = 0;
@@ -122,6 +143,8 @@ class Memory {
   uint16_t add_location(uintptr_t address, uint8_t size);
   Location& touch(unsigned location);
   void learn(Location& location);
+  Thread& change(unsigned number);
+  void remember(Undo undo);
   unsigned lowest(unsigned thread, const Operation& operation, const Location& location) const;
 
   void run_fence(unsigned thread, std::memory_order order);
@@ -147,9 +170,15 @@ class Memory {
   unsigned chunk_count_ = 1;
   uint32_t execution_ = 0;
   unsigned thread_count_ = 0;
-  Thread threads_[thread_count_max];
-  View global_;  // of seq_cst fences and operations
-  bool has_global_ = false;
+  // One more than threads: `now` of the last is the view of seq_cst fences and operations.
+  static constexpr unsigned global_number = thread_count_max;
+  Thread threads_[thread_count_max + 1];
+
+  uint64_t step_ = 0;  // 0: nothing is to be undone
+  uint64_t step_serial_ = 0;
+  std::vector<Mark> marks_;
+  std::vector<Undo> undo_;
+  std::vector<Saved> saved_;
 };
 
 }  // namespace loopline::model

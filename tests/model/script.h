@@ -29,16 +29,17 @@ class Script {
   unsigned depth() const { return depth_; }
   bool is_replaying() const { return depth_ < steps_.size(); }
 
+  bool is_alone() const { return steps_[depth_].alone; }
   Option peek() const { return options_[steps_[depth_].first + steps_[depth_].taken]; }
   Option next() {
     const Option option = peek();
     ++depth_;
     return option;
   }
-  // Adds a step that takes the first of these.
-  Option push(const std::vector<Option>& options) {
-    steps_.push_back(
-        {static_cast<uint32_t>(options_.size()), static_cast<uint16_t>(options.size()), 0, 0});
+  // Adds a step that takes the first of these; `alone`: a choice of one thread while it runs.
+  Option push(const std::vector<Option>& options, bool alone) {
+    steps_.push_back({static_cast<uint32_t>(options_.size()), static_cast<uint16_t>(options.size()),
+                      0, 0, alone});
     options_.insert(options_.end(), options.begin(), options.end());
     ++depth_;
     return options.front();
@@ -51,13 +52,14 @@ class Script {
     if (step.signature == 0) step.signature = marked;
     return step.signature == marked;
   }
-  // False when everything was taken.
+  // False when everything was taken; else the next execution differs in the last step.
   bool backtrack() {
     while (!steps_.empty()) {
       Step& step = steps_.back();
       if (step.taken + 1 < step.count) {
         ++step.taken;
         step.signature = 0;
+        depth_ = static_cast<unsigned>(steps_.size()) - 1;
         return true;
       }
       options_.resize(step.first);
@@ -72,6 +74,7 @@ class Script {
     uint16_t count;
     uint16_t taken;
     uint16_t signature;  // of the step taken; 0: not known yet
+    bool alone;
   };
   std::vector<Step> steps_;
   std::vector<Option> options_;
