@@ -52,6 +52,14 @@ uint64_t BasicHistogram<digits, largest>::percentile(double percent) const {
 }
 
 template <int digits, uint64_t largest>
+uint64_t BasicHistogram<digits, largest>::count_up_to(uint64_t value) const {
+  const size_t end = index_of(std::min(value, largest)) + 1;
+  uint64_t seen = 0;
+  for (size_t index = 0; index < end; ++index) seen += counts_[index];
+  return seen;
+}
+
+template <int digits, uint64_t largest>
 double BasicHistogram<digits, largest>::mean() const {
   if (count_ == 0) return 0;
   double sum = 0;

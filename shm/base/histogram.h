@@ -65,6 +65,8 @@ class BasicHistogram {
   // The smallest value that at least `percent` of all values do not exceed (percent 0 to 100),
   // rounded up to the end of its bucket but never above max(). 0 when nothing was recorded.
   uint64_t percentile(double percent) const;
+  // How many values are at most `value`, to the precision of its bucket.
+  uint64_t count_up_to(uint64_t value) const;
   double mean() const;
   double standard_deviation() const;
 

@@ -103,6 +103,17 @@ TEST(Histogram, CountsValuesAboveAnHourAsAnHourAndSaysSo) {
   EXPECT_EQ(histogram->max(), histogram_largest);
 }
 
+TEST(Histogram, CountsWhatIsNotLargerThanAValue) {
+  auto histogram = std::make_unique<Histogram>();
+  for (uint64_t value = 1; value <= 1000; ++value) histogram->record(value);
+  histogram->record(1'000'000);
+  EXPECT_EQ(histogram->count_up_to(0), 0u);
+  EXPECT_EQ(histogram->count_up_to(1), 1u);
+  EXPECT_EQ(histogram->count_up_to(700), 700u);
+  EXPECT_EQ(histogram->count_up_to(500'000), 1000u);
+  EXPECT_EQ(histogram->count_up_to(~uint64_t{0}), 1001u);
+}
+
 TEST(Histogram, RecordsManyAtOnceAsIfOneByOne) {
   auto at_once = std::make_unique<Histogram>();
   auto one_by_one = std::make_unique<Histogram>();
