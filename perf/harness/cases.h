@@ -41,6 +41,10 @@ struct Case {
   std::string version;
   uint64_t size_bytes = 0;
   std::function<Result<Measurement>(const Plan&)> run;
+  // False where microseconds of the kernel decide, not the distance of the processors: such a run
+  // is kept whatever the link did meanwhile, and gets `time_factor` times as long.
+  bool link_matters = true;
+  uint32_t time_factor = 1;
 };
 using Cases = std::vector<Case>;
 

@@ -57,15 +57,8 @@ Status pong(Line& line, Stage& stage) {
 }  // namespace
 
 const char* name_of(Regime regime) {
-  switch (regime) {
-    case Regime::near:
-      return "near";
-    case Regime::far:
-      return "far";
-    case Regime::mixed:
-      return "mixed";
-  }
-  return "?";
+  constexpr const char* names[] = {"near", "far", "any", "mixed"};
+  return names[static_cast<size_t>(regime)];
 }
 
 Regime regime_of(double rtt_ns) {
@@ -92,7 +85,7 @@ Result<double> probe_link(const TscClock& clock, std::array<int, 2> cpus, uint64
       {"pong", {cpus[1]}, [&](Stage& stage, Outcome&) { return pong(line, stage); }},
   };
   LL_TRY(outcomes, run_roles(roles, probe_timeout_ns + window_ns));
-  return static_cast<double>(outcomes[0].latency_ns.percentile(50));
+  return clock.percentile_ns(outcomes[0].latency_ns, 50);
 }
 
 }  // namespace loopline::perf

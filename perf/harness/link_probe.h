@@ -12,7 +12,8 @@
 
 namespace loopline::perf {
 
-enum class Regime { near, far, mixed };
+// `any` is the regime of benches whose figures the link does not decide: a wake-up, an attach.
+enum class Regime { near, far, any, mixed };
 const char* name_of(Regime regime);
 
 // Up to this link round trip the processors are near, from the other on they are far.
@@ -27,6 +28,6 @@ Regime regime_of(double before_ns, double after_ns);
 
 // The median round trip of one line between processes on `cpus` over `window_ns`.
 Result<double> probe_link(const TscClock& clock, std::array<int, 2> cpus,
-                          uint64_t window_ns = 15'000'000);
+                          uint64_t window_ns = 10'000'000);
 
 }  // namespace loopline::perf

@@ -42,12 +42,13 @@ Status pin(const std::vector<int>& cpus) {
   return ok();
 }
 
-[[noreturn]] void play(const Role& role, Stage& stage, Outcome& outcome, pid_t parent) {
+[[noreturn]] void play(const Role& role, const SharedBlock& block, Outcome& outcome, pid_t parent) {
   // A parent that is killed takes us along; one that died before the call is noticed behind it.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(1);
   Status status = pin(role.cpus);
-  if (status) status = role.body(stage, outcome);
+  block.prefault();
+  if (status) status = role.body(block.as<Stage>(), outcome);
   if (status) ::_exit(0);
   std::snprintf(outcome.fault, sizeof outcome.fault, "%s", status.fault().message().c_str());
   ::_exit(1);
@@ -66,11 +67,11 @@ class Children {
     }
   }
 
-  Status start(const Role& role, Stage& stage, Outcome& outcome) {
+  Status start(const Role& role, const SharedBlock& block, Outcome& outcome) {
     const pid_t parent = ::getpid();
     const pid_t pid = ::fork();
     if (pid < 0) return fault_from_errno(errno, std::string("cannot start ") + role.name);
-    if (pid == 0) play(role, stage, outcome, parent);
+    if (pid == 0) play(role, block, outcome, parent);
     const int fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
     children_.push_back({pid, fd, role.name, &outcome});
     if (fd < 0) return fault_from_errno(errno, std::string("cannot watch ") + role.name);
@@ -166,7 +167,7 @@ Result<Outcomes> run_roles(std::span<const Role> roles, uint64_t timeout_ns) {
   std::fflush(nullptr);  // what is buffered would otherwise be every child's, too
   Children children;
   for (uint32_t index = 0; index < roles.size(); ++index) {
-    LL_TRY_STATUS(children.start(roles[index], stage, stage.outcome(index)));
+    LL_TRY_STATUS(children.start(roles[index], block, stage.outcome(index)));
   }
   LL_TRY_STATUS(children.wait(timeout_ns));
   return Outcomes(std::move(block));

@@ -43,6 +43,7 @@ struct Shape {
   uint64_t message_bytes = 0;
   uint64_t ring_bytes = 0;
   uint32_t producer_count = 1;
+  bool receiver_sleeps = false;  // a sender that need not look for sleepers may spare that
 };
 
 // Receivers take at most this many messages in one poll.

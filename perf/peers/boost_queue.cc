@@ -48,7 +48,7 @@ void add_boost_queue(Cases& cases) {
   for (const uint64_t size : {message_sizes[0], message_sizes[1]}) {
     add_case<BoostQueue>(cases, "two-producers", size, measure_two_producers<BoostQueue>);
   }
-  add_case<BoostQueue>(cases, "wake", message_sizes[0], measure_wake<BoostQueue>);
+  add_wake<BoostQueue>(cases);
 }
 
 }  // namespace loopline::perf

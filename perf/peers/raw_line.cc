@@ -8,7 +8,7 @@ namespace loopline::perf {
 
 void add_raw_line(Cases& cases) {
   add_case<RawLine>(cases, "rtt", message_sizes[0], measure_rtt<RawLine>);
-  add_case<RawLine>(cases, "wake", message_sizes[0], measure_wake<RawLine>);
+  add_wake<RawLine>(cases);
 }
 
 }  // namespace loopline::perf

@@ -38,17 +38,18 @@ class RawLine {
       return Fault(FaultCode::too_large, "raw-line carries 32 bytes from one producer");
     }
     LL_TRY(block, SharedBlock::make(sizeof(Lines)));
-    return std::unique_ptr<RawLine>(new RawLine(std::move(block)));
+    return std::unique_ptr<RawLine>(new RawLine(std::move(block), shape.receiver_sleeps));
   }
 
   class Sender {
    public:
-    explicit Sender(Lines& lines) : lines_(lines) {}
+    Sender(Lines& lines, bool has_sleeper) : lines_(lines), has_sleeper_(has_sleeper) {}
 
     template <class Fill>
     void send(size_t /*size*/, Fill&& fill) {
       fill(lines_.payload);
-      lines_.word.store(++number_, std::memory_order_release);         // release [message]
+      lines_.word.store(++number_, std::memory_order_release);  // release [message]
+      if (!has_sleeper_) return;
       fence(std::memory_order_seq_cst);                                // seq_cst [parked]
       if (lines_.parked.load(std::memory_order_relaxed) != 0) wake();  // relaxed: fenced [parked]
     }
@@ -61,6 +62,7 @@ class RawLine {
     }
 
     Lines& lines_;
+    bool has_sleeper_;
     uint64_t number_ = 0;
   };
 
@@ -90,13 +92,15 @@ class RawLine {
     uint64_t seen_ = 0;
   };
 
-  Result<Sender> sender() { return Sender(block_.as<Lines>()); }
+  Result<Sender> sender() { return Sender(block_.as<Lines>(), has_sleeper_); }
   Result<Receiver> receiver() { return Receiver(block_.as<Lines>()); }
 
  private:
-  explicit RawLine(SharedBlock block) : block_(std::move(block)) {}
+  RawLine(SharedBlock block, bool has_sleeper)
+      : block_(std::move(block)), has_sleeper_(has_sleeper) {}
 
   SharedBlock block_;
+  bool has_sleeper_;
 };
 
 }  // namespace loopline::perf

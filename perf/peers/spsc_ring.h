@@ -131,7 +131,10 @@ class SpscRing {
  private:
   SpscRing(SharedBlock block, uint64_t capacity) : block_(std::move(block)), capacity_(capacity) {}
 
-  View view() { return {block_.as<Control>(), block_.data() + sizeof(Control), capacity_}; }
+  View view() {
+    block_.prefault();
+    return {block_.as<Control>(), block_.data() + sizeof(Control), capacity_};
+  }
 
   SharedBlock block_;
   uint64_t capacity_;

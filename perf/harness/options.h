@@ -1,0 +1,34 @@
+// Options: what loopline-bench was asked to do.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runner.h"
+
+namespace loopline::perf {
+
+enum class Command { ring, link, list, help };
+
+struct Options {
+  Command command = Command::help;
+  Schedule schedule;
+  std::optional<std::array<int, 2>> cpus;
+  std::vector<std::string> benches;   // empty: all
+  std::vector<std::string> subjects;  // empty: all
+  bool is_realtime = false;
+  std::string json_path;
+  std::string plot_folder;
+};
+
+extern const char* const usage;
+
+// Without the program's name. A fault is a wrong usage, in words.
+Result<Options> parse_options(const std::vector<std::string>& arguments);
+
+// The cases that were asked for, grouped by bench and size so that subjects take turns; a name that
+// no case has is a fault.
+Result<Cases> select_cases(Cases cases, const Options& options);
+
+}  // namespace loopline::perf
