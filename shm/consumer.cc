@@ -18,6 +18,10 @@ namespace {
 // A lossy run's copies: room for one frame of the largest size, and for many small ones.
 constexpr uint64_t copies_min = 256u << 10;
 constexpr useconds_t ghost_poll_us = 500;
+// When a reader is at the producer's heels, and how long it rests: see keep_off_the_heels.
+constexpr size_t short_run_max = 16;
+constexpr uint32_t short_runs_max = 4;
+constexpr uint32_t heel_pauses = 16;
 
 }  // namespace
 
@@ -38,9 +42,9 @@ Status Consumer::bind(std::shared_ptr<Attached> attached, From from, Arrival arr
   thread_key_ = thread_key();
   fork_generation_ = fork_generation();
   attached_ = std::move(attached);
-  if (options_.lossy) {  // a successor may have larger frames
+  if (options_.lossy) {
     const uint64_t frame_max = attached_->ring().units_max * unit_size;
-    copies_.resize(std::max<uint64_t>({copies_min, 2 * frame_max, copies_.size()}));
+    copies_.resize(std::max<uint64_t>(copies_min, 2 * frame_max));
   }
   if (attached_->mapping().access() == Access::look) {
     ghost_ = std::make_unique<CursorSlot>();
@@ -152,8 +156,20 @@ Result<size_t> Consumer::read(std::span<FrameView> views) {
   for (;;) {
     const Result<size_t> run = options_.lossy ? read_copies(views) : read_views(views);
     if (!run) return run;
+    if (!options_.lossy) keep_off_the_heels(*run);
     if (*run != 0 || !sealed_) return run;
     LL_TRY_STATUS(follow(From::earliest));
+  }
+}
+
+// Short runs one after another: we read at the producer's heels and steal the lines it is about to
+// write. A moment's rest lets it get ahead, and the runs grow. A peer that answers message by message
+// leaves empty looks between its runs, and is never made to wait.
+void Consumer::keep_off_the_heels(size_t count) {
+  if (count == 0 || count >= short_run_max) {
+    short_runs_ = 0;
+  } else if (++short_runs_ > short_runs_max) {
+    for (uint32_t pause = 0; pause < heel_pauses; ++pause) spin_pause();
   }
 }
 
@@ -309,22 +325,22 @@ Status Consumer::rebind() {
   return ok();
 }
 
-// Join the successor first, then leave: its gate holds the beginning for us until we did.
+// Join the successor first, then leave: its gate holds the beginning for us until we did. A fault
+// leaves us where we are, holding that gate; the next call tries again.
 Status Consumer::follow(From from) {
   LL_TRY(next, attached_->successor());
-  const std::shared_ptr<Attached> before = attached_;
-  const bool had_place = mine_ != nullptr && !ghost_;
-  const bool was_reading = std::exchange(sealed_, false);
-  const uint32_t slot_before = slot_;
-  const SeatId seat_before = seat_;
+  const bool was_reading = sealed_;
   const uint64_t expected = reader_.at().second + 1;  // behind the seal frame
-  mine_ = nullptr;
-  const Status bound = bind(next, from, was_reading ? Arrival::following : Arrival::fresh);
-  if (had_place) leave(before->ring(), slot_before, seat_before);
-  if (!bound) {
-    mine_ = nullptr;
-    return bound;
-  }
+  Consumer there;
+  there.options_ = options_;
+  LL_TRY_STATUS(
+      there.bind(std::move(next), from, was_reading ? Arrival::following : Arrival::fresh));
+  there.gap_ = gap_;
+  there.gap_pending_ = gap_pending_;
+  there.messages_ += messages_;
+  there.bytes_ += bytes_;
+  there.lost_ += lost_;
+  *this = std::move(there);
   if (!options_.lossy) (void)attached_->lift_gate();
   if (was_reading && reader_.at().second > expected) {
     note_gap(expected, reader_.at().second - expected, false);

@@ -80,6 +80,7 @@ class Consumer {
   void sleep(Waiter& waiter);
   void publish(Pair at);
   void count_messages(std::span<const FrameView> views);
+  void keep_off_the_heels(size_t count);
   Fault corrupt_fault() const;
   void close();
   bool here() const { return thread_key() == thread_key_; }
@@ -90,6 +91,7 @@ class Consumer {
   CursorSlot* mine_ = nullptr;
   uint32_t slot_ = 0;
   bool unreleased_ = false;
+  uint32_t short_runs_ = 0;  // in a row, with nothing empty between them
   bool sealed_ = false;
   uint64_t skip_before_ = 0;  // from latest: messages that stand before this position are not ours
   Gap gap_;          // in front of the last run
