@@ -5,6 +5,7 @@
 
 namespace loopline::perf {
 
+void add_loopline(Cases& cases);
 void add_raw_line(Cases& cases);
 void add_spsc_ring(Cases& cases);
 void add_boost_queue(Cases& cases);
@@ -12,6 +13,7 @@ void add_boost_queue(Cases& cases);
 // All of the above; who is asked for is decided by the options.
 inline Cases all_cases() {
   Cases cases;
+  add_loopline(cases);
   add_raw_line(cases);
   add_spsc_ring(cases);
   add_boost_queue(cases);

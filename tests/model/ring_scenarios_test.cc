@@ -69,6 +69,23 @@ class RingScenario : public testing::Test {
     }
   }
 
+  // Joins and reads the oldest frame, which must be there and intact whatever the others do.
+  void join_and_read() {
+    const auto slot = shm::take_cursor_slot(arena_.ring, 5, shm::CursorKind::lossless);
+    const auto at = shm::join(arena_.ring, *slot);
+    Reader reader(arena_.ring, *at);
+    FrameView view;
+    require(reader.next(view) == ReadOutcome::frame, "the oldest frame is there after a join");
+    require(view.sequence == at->second, "it has the number joined at");
+    require(RingArena::mark_of(view) == view.sequence * 10, "and is intact");
+  }
+  // Full but for the reserve: seven large frames and seven small ones; the claim after the next one
+  // overwrites the header and the mark of the oldest.
+  void fill_to_the_brim() {
+    arena_.fill(0, large, 7);
+    arena_.fill(0, small, 7);
+  }
+
   RingArena arena_;
 };
 
@@ -115,36 +132,33 @@ TEST_F(RingScenario, ClaimersAndAdvancersNeverOverwriteTheUnread) {
              arena_.make();
              shm::take_cursor_slot(arena_.ring, 1, shm::CursorKind::lossless);
              shm::join(arena_.ring, 0);
-             arena_.fill(0, large, 7);
+             fill_to_the_brim();
              arena_.keep();
            },
        .set_up = [&] { published = 0; },
-       .threads =
-           {[&] {
-              Reader reader(arena_.ring, {model::arena_capacity, 1});
-              FrameView view;
-              for (uint64_t sequence = 1; sequence <= 2; ++sequence) {
-                require(reader.next(view) == ReadOutcome::frame, "an unread frame is there");
-                require(RingArena::mark_of(view) == sequence * 10, "an unread frame is intact");
-                arena_.ring.cursors[0].cursor.store(reader.at(), release);
-              }
-              require(reader.next(view) == ReadOutcome::frame, "the third frame is there");
-              require(RingArena::mark_of(view) == 30, "the third frame is intact");
-            },
-            [&] {
-              Claimer claimer(arena_.ring, 1, false);
-              if (arena_.publish_over(claimer, large, 1000) != 0) ++published;
-            },
-            [&] {
-              Claimer claimer(arena_.ring, 2, false);
-              if (arena_.publish_over(claimer, large, 2000, 2) != 0) ++published;
-            }},
+       .threads = {[&] {
+                     Reader reader(arena_.ring, {model::arena_capacity, 1});
+                     FrameView view;
+                     require(reader.next(view) == ReadOutcome::frame, "an unread frame is there");
+                     require(RingArena::mark_of(view) == 10, "an unread frame is intact");
+                     arena_.ring.cursors[0].cursor.store(reader.at(), release);
+                     require(reader.next(view) == ReadOutcome::frame, "the next frame is there");
+                     require(RingArena::mark_of(view) == 20, "the next frame is intact");
+                   },
+                   [&] {
+                     Claimer claimer(arena_.ring, 1, false);
+                     if (arena_.publish_over(claimer, small, 1000) != 0) ++published;
+                   },
+                   [&] {
+                     Claimer claimer(arena_.ring, 2, false);
+                     if (arena_.publish_over(claimer, small, 2000, 2) != 0) ++published;
+                   }},
        .check =
            [&] {
              const auto marks = arena_.read_everything();
              const uint64_t first = arena_.ring.window_start().second;
-             require(first <= 3, "the window never passed the cursor");
-             require(marks.size() == 7 - (first - 1) + published, "all frames are there");
+             require(first <= 2, "the window never passed the cursor");
+             require(marks.size() == 14 - (first - 1) + published, "all frames are there");
            }});
 }
 
@@ -154,55 +168,68 @@ TEST_F(RingScenario, AJoinerIsNeverOvertakenByAStalledAdvancer) {
                 .prepare =
                     [&] {
                       arena_.make();
-                      arena_.fill(0, large, 7);
+                      fill_to_the_brim();
                       arena_.keep();
                     },
-                .threads = {[&] {
-                              const auto slot = shm::take_cursor_slot(arena_.ring, 5,
-                                                                      shm::CursorKind::lossless);
-                              const auto at = shm::join(arena_.ring, *slot);
-                              Reader reader(arena_.ring, *at);
-                              FrameView view;
-                              require(reader.next(view) == ReadOutcome::frame,
-                                      "the oldest frame is there after a join");
-                              require(view.sequence == at->second, "it has the number joined at");
-                              require(RingArena::mark_of(view) == view.sequence * 10 ||
-                                          RingArena::mark_of(view) == 1000,
-                                      "and is intact");
-                            },
+                .threads = {[&] { join_and_read(); },
                             [&] {
                               Claimer claimer(arena_.ring, 1, false);
-                              arena_.publish_over(claimer, large, 1000, 2);
-                            },
-                            [&] { shm::advance(arena_.ring, 2 * model::arena_capacity + large); }}});
+                              arena_.publish_over(claimer, small, 1000, 2);
+                              arena_.publish_over(claimer, small, 1001, 2);
+                            }}});
 }
 
 // The order in advance: limit first, then the cursors; here one cursor leaves while another joins.
 TEST_F(RingScenario, AnAdvancerSeesTheJoinerWhenTheSlowestLeaves) {
+  expect_sound({.name = "leave, join and advance",
+                .prepare =
+                    [&] {
+                      arena_.make();
+                      shm::take_cursor_slot(arena_.ring, 1, shm::CursorKind::lossless);
+                      shm::join(arena_.ring, 0);
+                      fill_to_the_brim();
+                      arena_.keep();
+                    },
+                .threads = {[&] { shm::leave(arena_.ring, 0, 1); }, [&] { join_and_read(); },
+                            [&] {
+                              Claimer claimer(arena_.ring, 1, false);
+                              arena_.publish_over(claimer, small, 1000, 2);
+                              arena_.publish_over(claimer, small, 1001, 2);
+                            }}});
+}
+
+// R8: a claimer that was lapped takes position and sequence from one read of limit.
+TEST_F(RingScenario, ALappedClaimerNumbersItsFrameRight) {
+  uint64_t got[2] = {};
   expect_sound(
-      {.name = "leave, join and advance",
+      {.name = "lapped claimer",
        .prepare =
            [&] {
              arena_.make();
-             shm::take_cursor_slot(arena_.ring, 1, shm::CursorKind::lossless);
-             shm::join(arena_.ring, 0);
              arena_.fill(0, large, 7);
+             shm::advance(arena_.ring, 2 * model::arena_capacity + 2 * large);
+             arena_.fill(0, large, 2);
+             arena_.ring.control->hint.pair.store({model::arena_capacity, 1}, relaxed);
              arena_.keep();
            },
-       .threads = {[&] { shm::leave(arena_.ring, 0, 1); },
-                   [&] {
-                     const auto slot =
-                         shm::take_cursor_slot(arena_.ring, 5, shm::CursorKind::lossless);
-                     const auto at = shm::join(arena_.ring, *slot);
-                     Reader reader(arena_.ring, *at);
-                     FrameView view;
-                     require(reader.next(view) == ReadOutcome::frame, "joined at a frame");
-                     require(RingArena::mark_of(view) == view.sequence * 10, "an intact one");
+       .set_up = [&] { got[0] = got[1] = 0; },
+       .threads = {[&] {
+                     Claimer claimer(arena_.ring, 1, false);
+                     got[0] = arena_.publish_over(claimer, small, 1000);
                    },
                    [&] {
-                     Claimer claimer(arena_.ring, 1, false);
-                     arena_.publish_over(claimer, large, 1000, 2);
-                   }}});
+                     Claimer claimer(arena_.ring, 2, false);
+                     got[1] = arena_.publish_over(claimer, large, 2000);
+                   },
+                   [&] { shm::advance(arena_.ring, 2 * model::arena_capacity + 3 * large); }},
+       .check =
+           [&] {
+             const uint64_t first = arena_.ring.window_start().second;
+             const auto marks = arena_.read_everything();
+             require(got[0] >= 10 && got[1] >= 10 && got[0] != got[1], "numbers of their own");
+             require(marks[got[0] - first] == 1000 && marks[got[1] - first] == 2000,
+                     "each message stands at its number");
+           }});
 }
 
 // R4: the place of the second frame carries a perfect imitation before it is claimed.
@@ -497,6 +524,32 @@ TEST_F(RingScenario, NoSleeperMissesACommit) {
                               shm::ring_if_parked(arena_.ring.control->data_bell);
                             },
                             [&] { consume(1); }, [&] { consume(2); }}});
+}
+
+// A sleeper that was woken is back asleep before the waker is done with its bell.
+TEST_F(RingScenario, NoSleeperThatIsBackMissesTheNextCommit) {
+  expect_sound({.name = "park again",
+                .prepare = [&] { arena_.make(), arena_.keep(); },
+                .threads = {[&] {
+                              Claimer claimer(arena_.ring, 0, false);
+                              for (uint64_t mark = 100; mark <= 101; ++mark) {
+                                arena_.publish(claimer, small, mark);
+                                shm::ring_if_parked(arena_.ring.control->data_bell);
+                              }
+                            },
+                            [&] {
+                              Reader reader(arena_.ring, {model::arena_capacity, 1});
+                              auto& bell = arena_.ring.control->data_bell;
+                              FrameView view;
+                              for (int got = 0; got < 2;) {
+                                if (reader.next(view) == ReadOutcome::frame) {
+                                  ++got;
+                                  continue;
+                                }
+                                const uint32_t ticket = shm::prepare_to_park(bell, 1);
+                                if (!reader.ready()) shm::park(bell, ticket, 1);
+                              }
+                            }}});
 }
 
 // The other way: a producer sleeps at the limit until the cursor moves.
