@@ -221,7 +221,7 @@ TEST_F(RingScenario, ALappedClaimerNumbersItsFrameRight) {
                      Claimer claimer(arena_.ring, 2, false);
                      got[1] = arena_.publish_over(claimer, large, 2000);
                    },
-                   [&] { shm::advance(arena_.ring, 2 * model::arena_capacity + 3 * large); }},
+                   [&] { shm::advance(arena_.ring, arena_.ring.limit_now() + small); }},
        .check =
            [&] {
              const uint64_t first = arena_.ring.window_start().second;
