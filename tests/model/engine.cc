@@ -269,7 +269,7 @@ void Engine::die_perhaps() {
 }
 
 void Engine::remember_only(std::initializer_list<uint64_t> words) {
-  if (threads_[running_]->position < threads_[running_]->log.size()) return;
+  if (restoring_) return;
   Progress& progress = change(running_);
   progress.history = progress.history_at_pause = progress.last_iteration = {};
   for (const uint64_t word : words) mix(progress.history, word);
