@@ -53,7 +53,8 @@ class RingScenario : public testing::Test {
     frame.word.store(shm::word_tag(position), relaxed);
     frame.meta.store(shm::pack_meta(body, shm::FrameType::message, 0), relaxed);
     frame.sequence.store(sequence, relaxed);
-    std::memcpy(arena_.ring.at(position) + shm::frame_header_size, &forged_mark, sizeof forged_mark);
+    std::memcpy(arena_.ring.at(position) + shm::frame_header_size, &forged_mark,
+                sizeof forged_mark);
   }
   // Reads what is there now: sequences dense from `next`, marks ten times the sequence or `extra`.
   void read_and_check(Reader& reader, uint64_t& next) {
@@ -95,21 +96,20 @@ TEST_F(RingScenario, TwoClaimersAndAReaderAgreeOnOneDenseChain) {
   expect_sound({.name = "two claimers",
                 .prepare = [&] { arena_.make(), arena_.keep(); },
                 .set_up = [&] { got[0] = got[1] = 0; },
-                .threads =
-                    {[&] {
-                       Claimer claimer(arena_.ring, 0, false);
-                       got[0] = arena_.publish(claimer, small, 100);
-                       arena_.publish(claimer, small, 101);
-                     },
-                     [&] {
-                       Claimer claimer(arena_.ring, 1, false);
-                       got[1] = arena_.publish(claimer, small, 200);
-                     },
-                     [&] {
-                       Reader reader(arena_.ring, {model::arena_capacity, 1});
-                       uint64_t next = 1;
-                       read_and_check(reader, next);
-                     }},
+                .threads = {[&] {
+                              Claimer claimer(arena_.ring, 0, false);
+                              got[0] = arena_.publish(claimer, small, 100);
+                              arena_.publish(claimer, small, 101);
+                            },
+                            [&] {
+                              Claimer claimer(arena_.ring, 1, false);
+                              got[1] = arena_.publish(claimer, small, 200);
+                            },
+                            [&] {
+                              Reader reader(arena_.ring, {model::arena_capacity, 1});
+                              uint64_t next = 1;
+                              read_and_check(reader, next);
+                            }},
                 .check =
                     [&] {
                       const auto marks = arena_.read_everything();
@@ -201,35 +201,35 @@ TEST_F(RingScenario, AnAdvancerSeesTheJoinerWhenTheSlowestLeaves) {
 // R8: a claimer that was lapped takes position and sequence from one read of limit.
 TEST_F(RingScenario, ALappedClaimerNumbersItsFrameRight) {
   uint64_t got[2] = {};
-  expect_sound(
-      {.name = "lapped claimer",
-       .prepare =
-           [&] {
-             arena_.make();
-             arena_.fill(0, large, 7);
-             shm::advance(arena_.ring, 2 * model::arena_capacity + 2 * large);
-             arena_.fill(0, large, 2);
-             arena_.ring.control->hint.pair.store({model::arena_capacity, 1}, relaxed);
-             arena_.keep();
-           },
-       .set_up = [&] { got[0] = got[1] = 0; },
-       .threads = {[&] {
-                     Claimer claimer(arena_.ring, 1, false);
-                     got[0] = arena_.publish_over(claimer, small, 1000);
-                   },
-                   [&] {
-                     Claimer claimer(arena_.ring, 2, false);
-                     got[1] = arena_.publish_over(claimer, large, 2000);
-                   },
-                   [&] { shm::advance(arena_.ring, arena_.ring.limit_now() + small); }},
-       .check =
-           [&] {
-             const uint64_t first = arena_.ring.window_start().second;
-             const auto marks = arena_.read_everything();
-             require(got[0] >= 10 && got[1] >= 10 && got[0] != got[1], "numbers of their own");
-             require(marks[got[0] - first] == 1000 && marks[got[1] - first] == 2000,
-                     "each message stands at its number");
-           }});
+  expect_sound({.name = "lapped claimer",
+                .prepare =
+                    [&] {
+                      arena_.make();
+                      arena_.fill(0, large, 7);
+                      shm::advance(arena_.ring, 2 * model::arena_capacity + 2 * large);
+                      arena_.fill(0, large, 2);
+                      arena_.ring.control->hint.pair.store({model::arena_capacity, 1}, relaxed);
+                      arena_.keep();
+                    },
+                .set_up = [&] { got[0] = got[1] = 0; },
+                .threads = {[&] {
+                              Claimer claimer(arena_.ring, 1, false);
+                              got[0] = arena_.publish_over(claimer, small, 1000);
+                            },
+                            [&] {
+                              Claimer claimer(arena_.ring, 2, false);
+                              got[1] = arena_.publish_over(claimer, large, 2000);
+                            },
+                            [&] { shm::advance(arena_.ring, arena_.ring.limit_now() + small); }},
+                .check =
+                    [&] {
+                      const uint64_t first = arena_.ring.window_start().second;
+                      const auto marks = arena_.read_everything();
+                      require(got[0] >= 10 && got[1] >= 10 && got[0] != got[1],
+                              "numbers of their own");
+                      require(marks[got[0] - first] == 1000 && marks[got[1] - first] == 2000,
+                              "each message stands at its number");
+                    }});
 }
 
 // R4: the place of the second frame carries a perfect imitation before it is claimed.
@@ -342,43 +342,43 @@ TEST_F(RingScenario, SequencesStayDenseWhenAProducerDiesAnywhere) {
   Atomic<uint64_t> ended;
   uint64_t survivor = 0;
   const uint64_t start = 2 * model::arena_capacity;
-  expect_sound(
-      {.name = "sequence after a death",
-       .prepare =
-           [&] {
-             arena_.make(start);
-             forge(start + small, 2);
-             arena_.keep();
-           },
-       .set_up =
-           [&] {
-             ended.store(0, relaxed);
-             survivor = 0;
-           },
-       .threads = {[&] {
-                     Claimer claimer(arena_.ring, 0, false);
-                     arena_.publish(claimer, small, 100);
-                     ended.store(1, release);
-                   },
-                   [&] {
-                     Claimer claimer(arena_.ring, 1, false);
-                     survivor = arena_.publish(claimer, small, 200);
-                   },
-                   [&] {
-                     while (ended.load(acquire) == 0) spin_pause();
-                     shm::repair_owner(arena_.ring, 0);
-                   }},
-       .check =
-           [&] {
-             const auto marks = arena_.read_everything();
-             require(marks.size() >= survivor, "everything up to the survivor's message is there");
-             require(marks[survivor - 1] == 200, "at its sequence");
-             for (const uint64_t mark : marks) {
-               require(mark == 0 || mark == 100 || mark == 200, "nothing else");
-             }
-           },
-       .mortals = {0},
-       .on_death = [&](unsigned) { ended.store(1, release); }});
+  expect_sound({.name = "sequence after a death",
+                .prepare =
+                    [&] {
+                      arena_.make(start);
+                      forge(start + small, 2);
+                      arena_.keep();
+                    },
+                .set_up =
+                    [&] {
+                      ended.store(0, relaxed);
+                      survivor = 0;
+                    },
+                .threads = {[&] {
+                              Claimer claimer(arena_.ring, 0, false);
+                              arena_.publish(claimer, small, 100);
+                              ended.store(1, release);
+                            },
+                            [&] {
+                              Claimer claimer(arena_.ring, 1, false);
+                              survivor = arena_.publish(claimer, small, 200);
+                            },
+                            [&] {
+                              while (ended.load(acquire) == 0) spin_pause();
+                              shm::repair_owner(arena_.ring, 0);
+                            }},
+                .check =
+                    [&] {
+                      const auto marks = arena_.read_everything();
+                      require(marks.size() >= survivor,
+                              "everything up to the survivor's message is there");
+                      require(marks[survivor - 1] == 200, "at its sequence");
+                      for (const uint64_t mark : marks) {
+                        require(mark == 0 || mark == 100 || mark == 200, "nothing else");
+                      }
+                    },
+                .mortals = {0},
+                .on_death = [&](unsigned) { ended.store(1, release); }});
 }
 
 // A repairer that dies is followed by the next one: the walk is idempotent.
@@ -479,23 +479,24 @@ TEST_F(RingScenario, AFullRingCanBeSealedWhileProducersPress) {
 TEST_F(RingScenario, AGateIsNeverLiftedBehindAJoinersBack) {
   bool joined = false;
   bool lifted = false;
-  expect_sound({.name = "seal and join",
-                .prepare = [&] { arena_.make(), arena_.keep(); },
-                .set_up = [&] { joined = lifted = false; },
-                .threads = {[&] {
-                              uint64_t open = shm::seal_open;
-                              arena_.ring.control->seal.state.compare_exchange(
-                                  open, shm::seal_to(2), std::memory_order_seq_cst, relaxed);
-                              lifted = shm::seal_state(arena_.ring) != shm::seal_open &&
-                                       shm::gating_count(arena_.ring) == 0;
-                            },
-                            [&] {
-                              const auto slot = shm::take_cursor_slot(arena_.ring, 5,
-                                                                      shm::CursorKind::lossless);
-                              shm::join(arena_.ring, *slot);
-                              joined = shm::seal_state(arena_.ring) == shm::seal_open;
-                            }},
-                .check = [&] { require(!(joined && lifted), "a joiner saw the seal or was seen"); }});
+  expect_sound(
+      {.name = "seal and join",
+       .prepare = [&] { arena_.make(), arena_.keep(); },
+       .set_up = [&] { joined = lifted = false; },
+       .threads = {[&] {
+                     uint64_t open = shm::seal_open;
+                     arena_.ring.control->seal.state.compare_exchange(
+                         open, shm::seal_to(2), std::memory_order_seq_cst, relaxed);
+                     lifted = shm::seal_state(arena_.ring) != shm::seal_open &&
+                              shm::gating_count(arena_.ring) == 0;
+                   },
+                   [&] {
+                     const auto slot =
+                         shm::take_cursor_slot(arena_.ring, 5, shm::CursorKind::lossless);
+                     shm::join(arena_.ring, *slot);
+                     joined = shm::seal_state(arena_.ring) == shm::seal_open;
+                   }},
+       .check = [&] { require(!(joined && lifted), "a joiner saw the seal or was seen"); }});
 }
 
 // Parking: two sleepers and a producer; a lost wake-up is a deadlock the explorer reports.
@@ -574,8 +575,7 @@ TEST_F(RingScenario, NoProducerMissesRoom) {
                               Claimer claimer(arena_.ring, 1, false);
                               auto& bell = arena_.ring.control->space_bell;
                               while (arena_.publish_over(claimer, large, 1000, 2) == 0) {
-                                const uint64_t end =
-                                    claimer.full_at() + large + shm::unit_size;
+                                const uint64_t end = claimer.full_at() + large + shm::unit_size;
                                 const uint32_t ticket = shm::prepare_to_park(bell, 1);
                                 if (shm::advance(arena_.ring, end).outcome ==
                                     shm::AdvanceOutcome::gated) {
