@@ -59,6 +59,10 @@ std::string Attached::name() const {
   return std::string(header().factory) + "/" + header().station;
 }
 
+Fault Attached::damaged(const std::string& why) const {
+  return {FaultCode::corrupted, "the ring of station \"" + name() + "\" is damaged: " + why};
+}
+
 Result<Mapping> Attached::attach_generation(uint32_t generation, Access access) const {
   if (!directory_) return Fault(FaultCode::closed, "station \"" + name() + "\" was closed");
   return directory_->attach_generation({header().factory, header().station}, header().partition,
@@ -72,6 +76,7 @@ Status Attached::finish_seal_locked(uint64_t target) {
                  "station \"" + name() + "\" is being sealed and this process may only read it");
   }
   const Claim seal = claim_seal(ring_, target);
+  if (seal.bytes == 0) return damaged("it cannot be sealed");
   const uint64_t state = seal_state(ring_);
   if (state != seal_removed) {
     auto mapping = attach_generation(seal_generation(state), Access::produce);
@@ -143,6 +148,10 @@ Status Attached::seal_with_successor(const RingOptions& options) {
 
 Result<std::shared_ptr<Attached>> Attached::successor() {
   const uint64_t state = seal_state(ring_);
+  // Checked first: acting on foreign bytes would seal a ring that nobody wanted to end, or turn in
+  // a circle of rings that name each other.
+  const bool known = state == seal_removed || state == seal_to(header().generation + 1);
+  if (!known) return damaged("its seal names no successor");
   if (!is_sealed(ring_)) LL_TRY_STATUS(seal_to_state(state));  // finishes what is unfinished
   if (state == seal_removed) {
     return Fault(FaultCode::closed, "station \"" + name() + "\" was removed");
@@ -158,6 +167,9 @@ Result<std::shared_ptr<Attached>> Attached::successor() {
     return Fault(FaultCode::closed, "station \"" + name() + "\" was removed");
   }
   if (!mapping) return mapping.fault();
+  if (mapping->header().generation <= header().generation) {
+    return damaged("its successor is gone");  // else we would follow ourselves
+  }
   return make(std::move(*mapping), roster_, directory_);
 }
 

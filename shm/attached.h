@@ -47,6 +47,7 @@ class Attached {
   Attached(Mapping mapping, std::shared_ptr<Roster> roster, std::optional<Directory> directory);
   Status seal_to_state(uint64_t target);
   Status finish_seal_locked(uint64_t target);
+  Fault damaged(const std::string& why) const;
   Result<Mapping> attach_generation(uint32_t generation, Access access) const;
 
   Mapping mapping_;

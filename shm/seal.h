@@ -22,7 +22,8 @@
 namespace loopline::shm {
 
 // Steps 2, 3: for the holder of the ring lock. `target` counts only when nobody chose one before; the
-// seal frame's claim is returned, not yet committed (or committed long ago: commit_seal knows).
+// seal frame's claim is returned, not yet committed (or committed long ago: commit_seal knows). Its
+// `bytes` are 0 when the ring is too damaged to be sealed.
 Claim claim_seal(const Ring& ring, uint64_t target);
 // Step 4, for the holder of the predecessor's lock.
 void give_birth(const Ring& successor, Pair start);
