@@ -1,8 +1,9 @@
-// Directory: which ring files there are, and the races between those who attach, make and remove them.
+// Directory: which ring files there are, and the races between those who attach, make and remove
+// them.
 //
 // A partition's rings, by generation:   [older, sealed] ... [current] [unborn successor]
-// The current one is the newest that is born. A current ring sealed as removed means that there is no
-// station: whoever comes by and may write finishes the removal, unborn first, then the old, the
+// The current one is the newest that is born. A current ring sealed as removed means that there is
+// no station: whoever comes by and may write finishes the removal, unborn first, then the old, the
 // current one last, so that a death in between leaves the removal to be found again.
 #include "directory.h"
 
@@ -174,8 +175,10 @@ std::string Directory::ring_path(const StationName& name, uint32_t partition,
 Result<std::vector<uint32_t>> Directory::generations(const StationName& name,
                                                      uint32_t partition) const {
   std::vector<uint32_t> found;
-  LL_TRY(names, names_in(paths_.shm));
-  for (const std::string& file : names) {
+  const auto names = names_in(paths_.shm);
+  if (!names && names.fault().code() == FaultCode::not_found) return found;  // instance removed
+  if (!names) return names.fault();
+  for (const std::string& file : *names) {
     const auto listed = parse_ring_file_name(file);
     if (!listed || listed->partition != partition) continue;
     if (listed->name.factory != name.factory || listed->name.station != name.station) continue;
@@ -325,8 +328,8 @@ std::vector<std::string> Directory::list_strangers() const {
   return strangers;
 }
 
-// Unlinks the partition's rings unless the current one is in use: false. Under the exclusive lock, so
-// that no ring which took the place of a removed one is ever meant.
+// Unlinks the partition's rings unless the current one is in use: false. Under the exclusive lock,
+// so that no ring which took the place of a removed one is ever meant.
 Result<bool> Directory::remove_if_sealed(const Result<FolderLock>& lock, const StationName& name,
                                          uint32_t partition) const {
   if (!lock) return lock.fault();
@@ -360,7 +363,7 @@ Status Directory::finish_removal(const StationName& name, uint32_t partition) co
   if (found.empty()) return ok();
   const auto removed =
       remove_if_sealed(FolderLock::take(paths_, FolderLock::Kind::exclusive), name, partition);
-  if (!removed) return removed.fault();
+  if (!removed && removed.fault().code() != FaultCode::not_found) return removed.fault();
   return ok();  // whether by us, or by another who may have made it anew since
 }
 

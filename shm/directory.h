@@ -1,9 +1,9 @@
 // Directory: station names to ring files, with create-or-open races settled by link(2).
 //
 // An instance is a folder (LOOPLINE_DIR, /run/loopline, or $XDG_RUNTIME_DIR/loopline) and its rings
-// under /dev/shm/loopline/INSTANCE/, where INSTANCE is derived from the folder's real path, so that two
-// instances never meet. Ring files are flat there: `factory@station@partition@generation.ring`; `@`
-// cannot occur in a name. Beside them lies `roster`.
+// under /dev/shm/loopline/INSTANCE/, where INSTANCE is derived from the folder's real path, so that
+// two instances never meet. Ring files are flat there: `factory@station@partition@generation.ring`;
+// `@` cannot occur in a name. Beside them lies `roster`.
 #pragma once
 
 #include <memory>
@@ -34,14 +34,14 @@ class Directory {
   // Only looks: not_found when there is no such instance.
   static Result<Directory> open(const InstancePaths& paths);
 
-  // The newest generation of a station's partition that is born (an unborn one is reached through its
-  // predecessor's seal). not_found names the station and the folder; a ring that was sealed as removed
-  // is not found either, and what was left of it is unlinked.
+  // The newest generation of a station's partition that is born (an unborn one is reached through
+  // its predecessor's seal). not_found names the station and the folder; a ring that was sealed as
+  // removed is not found either, and what was left of it is unlinked.
   Result<Mapping> attach(const StationName& name, uint32_t partition, Access access) const;
   Result<Mapping> attach_generation(const StationName& name, uint32_t partition,
                                     uint32_t generation, Access access) const;
-  // Makes the ring; already_exists when it, or a later generation, is there (whatever its parameters);
-  // not_found when it is a later generation itself and the one before is gone.
+  // Makes the ring; already_exists when it, or a later generation, is there (whatever its
+  // parameters); not_found when it is a later generation itself and the one before is gone.
   Result<Mapping> create(const RingOptions& options) const;
   // Opens, or creates with `options` when it is missing; when it exists with other parameters, the
   // fault names each difference. `explicit_options` says which of them the caller really asked for.
@@ -64,8 +64,8 @@ class Directory {
   std::vector<std::string> list_strangers() const;
   // The generations of a station's partition, ascending; empty when there is none.
   Result<std::vector<uint32_t>> generations(const StationName& name, uint32_t partition) const;
-  // Unlinks every generation of the station's partition; the caller has sealed it first. Does nothing
-  // but say already_exists when the newest is in use: made anew since, or never sealed.
+  // Unlinks every generation of the station's partition; the caller has sealed it first. Does
+  // nothing but say already_exists when the newest is in use: made anew since, or never sealed.
   Status unlink(const StationName& name, uint32_t partition) const;
   std::string ring_path(const StationName& name, uint32_t partition, uint32_t generation) const;
 
@@ -86,8 +86,8 @@ class Directory {
 };
 
 // The last ring of an instance is gone and nobody is seated: removes roster and folder. Used by the
-// demo, tests and `loopline down`; refuses (false) while rings, strangers or living threads other than
-// the calling one remain.
+// demo, tests and `loopline down`; refuses (false) while rings, strangers or living threads other
+// than the calling one remain.
 bool remove_instance_shm(const InstancePaths& paths);
 
 }  // namespace loopline::shm

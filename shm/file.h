@@ -1,7 +1,7 @@
 // File: the few steps by which files of shared memory come into the world, whole or not at all.
 //
-// A file is made without a name, filled, and linked to its name as the last step: whoever can see it
-// sees it finished, and a death at any point before leaves nothing, since the kernel drops it.
+// A file is made without a name, filled, and linked to its name as the last step: whoever can see
+// it sees it finished, and a death at any point before leaves nothing, since the kernel drops it.
 #pragma once
 
 #include <sys/stat.h>
@@ -44,8 +44,8 @@ Status link_file(const std::string& what, int fd, const std::string& path);
 // Allocates the pages of [offset, offset + size), so that touching them can never be a SIGBUS.
 // Returns 0 or errno.
 int allocate_file(int fd, uint64_t offset, uint64_t size);
-// The same by writing zeros: a fifth faster where all pages are then mapped, since the kernel need not
-// clear them one fault at a time (9 MiB: 6.6 ms of processor time against 8.6). For new files.
+// The same by writing zeros: a fifth faster where all pages are then mapped, since the kernel need
+// not clear them one fault at a time (9 MiB: 6.6 ms of processor time against 8.6). For new files.
 int zero_file(int fd, uint64_t offset, uint64_t size);
 
 // 128 random bits.

@@ -82,8 +82,8 @@ Status make_root(const std::string& root) {
   return ok();
 }
 
-// The folder in shared memory is open to the same people as the instance's own folder, and files in it
-// belong to its group. Its owner repeats this at each visit, which mends a death before the end.
+// The folder in shared memory is open to the same people as the instance's own folder, and files in
+// it belong to its group. Its owner repeats this at each visit, which mends a death before the end.
 void share_like(const std::string& shm, const struct stat& folder) {
   struct stat status;
   if (::stat(shm.c_str(), &status) != 0 || status.st_uid != ::geteuid()) return;

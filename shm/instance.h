@@ -13,16 +13,16 @@ constexpr const char* roster_file_name = "roster";
 
 // Makes what is missing, and puts right what a death in the middle left with the wrong mode.
 Status make_folders(const InstancePaths& paths);
-// not_found when one of them is missing; no_permission when the one in shared memory is somebody's who
-// has no business there (anyone may make folders under /dev/shm).
+// not_found when one of them is missing; no_permission when the one in shared memory is somebody's
+// who has no business there (anyone may make folders under /dev/shm).
 Status check_folders(const InstancePaths& paths);
 
 // The mode of files in the instance: its folder's, without the bits to search.
 Result<uint32_t> file_mode_of(const InstancePaths& paths);
 
-// Orders those who give names (shared) against those who take them away by name (exclusive), so that
-// nobody removes a file that took the place of the one it meant. Never held while a ring is filled,
-// and never needed to attach. A flock: the kernel drops it with its holder.
+// Orders those who give names (shared) against those who take them away by name (exclusive), so
+// that nobody removes a file that took the place of the one it meant. Never held while a ring is
+// filled, and never needed to attach. A flock: the kernel drops it with its holder.
 class FolderLock {
  public:
   enum class Kind { shared, exclusive };

@@ -1,15 +1,17 @@
 // RobustLock: glibc's robust mutex, asked only questions whose answers cannot hang or hurt us.
 //
 // Happens-before edges
-//   [holder]  whoever takes or releases the mutex writes its word (in glibc, or in the kernel at the
-//             holder's death) -> holder_of() loads it     the holder seen is one that was there
-// What another process may scribble over the bytes is bounded by comparing the kind; the list pointers
-// inside a mutex that we hold are used by glibc at unlock: who may write a ring is trusted that far.
+//   [holder]  the mutex's word, written by glibc, or by the kernel at a death -> holder_of()
+//             the holder that is seen is one that was there
+// What another process may scribble over the bytes is bounded by comparing the kind; the list
+// pointers inside a mutex that we hold are used by glibc at unlock: who may write a ring is trusted
+// that far.
 #include "lock.h"
 
 #include <linux/futex.h>
 
 #include <cerrno>
+#include <climits>
 #include <ctime>
 
 #include "base/check.h"
@@ -36,6 +38,17 @@ int robust_kind() {
 int kind_of(const pthread_mutex_t& mutex) {
   // The kind is written before the mutex is published, or by a vandal; glibc reads it plainly.
   return __atomic_load_n(&mutex.__data.__kind, __ATOMIC_RELAXED);  // relaxed: constant while sane
+}
+
+// glibc's mark in the owner field after somebody gave it back without making it consistent.
+constexpr int owner_not_recoverable = INT_MAX - 1;
+
+// Whether glibc may be asked at all. A mutex that is not recoverable must not be tried: glibc
+// 2.36's trylock leaves our tid in its word, and it would look held from then on.
+bool is_sound(const pthread_mutex_t& mutex) {
+  const int owner = __atomic_load_n(&mutex.__data.__owner,
+                                    __ATOMIC_RELAXED);  // relaxed: final once it has that value
+  return kind_of(mutex) == robust_kind() && owner != owner_not_recoverable;
 }
 
 timespec deadline_of(clockid_t clock, uint64_t timeout_ns) {
@@ -92,20 +105,20 @@ void init_robust(pthread_mutex_t& mutex) {
 }
 
 LockOutcome try_lock(pthread_mutex_t& mutex) {
-  if (kind_of(mutex) != robust_kind()) return LockOutcome::broken;
+  if (!is_sound(mutex)) return LockOutcome::broken;
   return outcome_of(mutex, ::pthread_mutex_trylock(&mutex));
 }
 
 LockOutcome lock_for(pthread_mutex_t& mutex, uint64_t timeout_ns) {
-  if (kind_of(mutex) != robust_kind()) return LockOutcome::broken;
+  if (!is_sound(mutex)) return LockOutcome::broken;
   const LockOutcome first = outcome_of(mutex, ::pthread_mutex_trylock(&mutex));
   if (first != LockOutcome::busy) return first;
   return outcome_of(mutex, lock_until(mutex, timeout_ns));
 }
 
 void unlock(pthread_mutex_t& mutex) {
-  // A kind that was scribbled over while we held the lock would lead glibc past our robust list, and
-  // leave a dangling link in it: we are the holder, so we may put it right.
+  // A kind that was scribbled over while we held the lock would lead glibc past our robust list,
+  // and leave a dangling link in it: we are the holder, so we may put it right.
   const int kind = robust_kind();
   if (kind_of(mutex) != kind) {
     __atomic_store_n(&mutex.__data.__kind, kind, __ATOMIC_RELAXED);  // relaxed: only we use it now

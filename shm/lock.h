@@ -1,9 +1,10 @@
 // RobustLock: a lock in shared memory that survives the death of its holder.
 //
-// A process-shared robust pthread mutex: when the holder dies the kernel hands it over, and the next
-// holder is told (`inherited`), so that it finishes or undoes what the dead one left half-made. Never
-// held across a call into user code. A holder that is only stopped keeps it: callers bound their wait.
-// The bytes of the mutex are foreign: its kind is compared with a private template before each use.
+// A process-shared robust pthread mutex: when the holder dies the kernel hands it over, and the
+// next holder is told (`inherited`), so that it finishes or undoes what the dead one left
+// half-made. Never held across a call into user code. A holder that is only stopped keeps it:
+// callers bound their wait. The bytes of the mutex are foreign: its kind is compared with a private
+// template before each use.
 #pragma once
 
 #include <pthread.h>
@@ -40,7 +41,8 @@ class LockGuard {
  public:
   LockGuard() = default;
   LockGuard(pthread_mutex_t& mutex, LockOutcome outcome)
-      : mutex_(outcome == LockOutcome::taken || outcome == LockOutcome::inherited ? &mutex : nullptr),
+      : mutex_(outcome == LockOutcome::taken || outcome == LockOutcome::inherited ? &mutex
+                                                                                  : nullptr),
         outcome_(outcome) {}
   LockGuard(const LockGuard&) = delete;
   LockGuard& operator=(const LockGuard&) = delete;

@@ -1,7 +1,7 @@
 // Mapping: a ring file in this process's memory, its data mirrored back to back.
 //
-// The data region is mapped twice, one copy behind the other, so that a frame never wraps. Readers map
-// data and side words read-only; the control region is always read-write for participants. The
+// The data region is mapped twice, one copy behind the other, so that a frame never wraps. Readers
+// map data and side words read-only; the control region is always read-write for participants. The
 // geometry is validated against the file and copied; nothing reads it from shared memory again.
 #pragma once
 
@@ -40,9 +40,10 @@ class Mapping {
  public:
   struct State;
 
-  // Makes the file without a name in `folder` (O_TMPFILE), sized, with its pages allocated (no_space
-  // says what is needed and what there is, before anything is written), initialised, then links it to
-  // `path`: already_exists when somebody else was first. A death at any point leaves nothing.
+  // Makes the file without a name in `folder` (O_TMPFILE), sized, with its pages allocated
+  // (no_space says what is needed and what there is, before anything is written), initialised, then
+  // links it to `path`: already_exists when somebody else was first. A death at any point leaves
+  // nothing.
   static Result<Mapping> create(const std::string& folder, const std::string& path,
                                 const RingOptions& options, const uint64_t roster_uuid[2]);
   // The same in two steps: everything but the name, then the name.
@@ -88,8 +89,8 @@ struct Geometry {
   uint64_t side_offset, data_offset, file_bytes;
 };
 Geometry geometry_of(uint64_t capacity, uint32_t producer_slots, uint32_t cursor_slots);
-// The largest body (extension and payload) one frame may have in a ring of this capacity; its length
-// has 32 bits in the frame's header.
+// The largest body (extension and payload) one frame may have in a ring of this capacity; its
+// length has 32 bits in the frame's header.
 constexpr uint64_t body_max_of(uint64_t capacity) {
   constexpr uint64_t frame_bytes_max = 1ull << 32;
   return (capacity / 8 < frame_bytes_max ? capacity / 8 : frame_bytes_max) - frame_header_size;

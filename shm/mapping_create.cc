@@ -1,7 +1,8 @@
-// Mapping: makes a new ring: checks what is asked, finds the room, fills the file, gives it its name.
+// Mapping: makes a new ring: checks what is asked, finds the room, fills the file, gives it its
+// name.
 //
-// Until the name is given nobody else has the file, so nothing in here is ordered, and a death at any
-// point leaves nothing: the kernel drops a file that has neither a name nor an open descriptor.
+// Until the name is given nobody else has the file, so nothing in here is ordered, and a death at
+// any point leaves nothing: the kernel drops a file that has neither a name nor an open descriptor.
 #include <sys/mman.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -59,8 +60,9 @@ Status check_options(const RingOptions& options, uint64_t capacity_min) {
     return refuse(options, "cannot have " + std::to_string(options.cursor_slots) + " cursor slots" +
                                range(1, cursor_slots_max));
   }
-  if ((options.mode & ~0777u) != 0) {
-    return refuse(options, "mode cannot be " + mode_text(options.mode) + " (0600 to 0777)");
+  if ((options.mode & ~0777u) != 0 || (options.mode & 0600u) != 0600u) {
+    return refuse(options, "mode cannot be " + mode_text(options.mode) +
+                               " (0600 to 0777, and the owner may always read and write)");
   }
   return ok();
 }
@@ -95,7 +97,8 @@ Result<RingHeader> make_header(const RingOptions& options, const uint64_t roster
   return header;
 }
 
-// The two pieces of the file that have memory behind them; between them is the hole before the data.
+// The two pieces of the file that have memory behind them; between them is the hole before the
+// data.
 struct Piece {
   uint64_t offset, size;
 };
@@ -120,11 +123,12 @@ uint64_t free_bytes(int fd) {
   return static_cast<uint64_t>(status.f_bavail) * status.f_frsize;
 }
 
-// Puts 2 MiB pages behind the data of a large ring where the kernel can: one small page in each, and
-// MADV_COLLAPSE clears and maps the rest at once. In memory that was in use before it is twenty times
-// faster than small pages (64 MiB: 16 ms against 150). Not for rings below huge_capacity_min: there the
-// gain in use is small, and a virtual machine that touches its memory for the first time pays more
-// (8 MiB: 25 ms of processor time against 7). What fails here is allocated in small pages right after.
+// Puts 2 MiB pages behind the data of a large ring where the kernel can: one small page in each,
+// and MADV_COLLAPSE clears and maps the rest at once. In memory that was in use before it is twenty
+// times faster than small pages (64 MiB: 16 ms against 150). Not for rings below huge_capacity_min:
+// there the gain in use is small, and a virtual machine that touches its memory for the first time
+// pays more (8 MiB: 25 ms of processor time against 7). What fails here is allocated in small pages
+// right after.
 void lay_huge_pages(const File& file, const RingHeader& header) {
   const Piece data = data_of(header);
   for (uint64_t done = 0; done < data.size; done += huge_page_size) {
@@ -144,8 +148,8 @@ void lay_huge_pages(const File& file, const RingHeader& header) {
   static_cast<void>(region->collapse());
 }
 
-// Sizes the file and allocates its pages: first a look, so that a refusal fills nothing up even for a
-// moment, then for real, since another may take the room between the two.
+// Sizes the file and allocates its pages: first a look, so that a refusal fills nothing up even for
+// a moment, then for real, since another may take the room between the two.
 Status find_room(const File& file, const RingHeader& header, const RingOptions& options,
                  const std::string& folder) {
   const uint64_t needed = front_of(header).size + data_of(header).size;

@@ -18,8 +18,8 @@ struct StationName {
   std::string station;
   std::string text() const { return factory + "/" + station; }
 };
-// `orders` or `billing/orders`; each part matches [a-z0-9][a-z0-9._-]{0,62}, anything else is refused
-// with the character that is wrong.
+// `orders` or `billing/orders`; each part matches [a-z0-9][a-z0-9._-]{0,62}, anything else is
+// refused with the character that is wrong.
 Result<StationName> parse_station_name(std::string_view text);
 
 }  // namespace loopline::shm

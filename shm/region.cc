@@ -1,4 +1,5 @@
-// Region: Boost.Interprocess' mapped_region over a file descriptor we already hold and have examined.
+// Region: Boost.Interprocess' mapped_region over a file descriptor we already hold and have
+// examined.
 #include "region.h"
 
 #include <sys/mman.h>
@@ -23,8 +24,8 @@ namespace {
 
 namespace interprocess = boost::interprocess;
 
-// What mapped_region maps. Boost's own file_mapping opens a path again, without O_CLOEXEC, and by then
-// another file may stand there; ours lends it the descriptor whose header was validated.
+// What mapped_region maps. Boost's own file_mapping opens a path again, without O_CLOEXEC, and by
+// then another file may stand there; ours lends it the descriptor whose header was validated.
 class Lent {
  public:
   explicit Lent(int fd) : fd_(fd) {}

@@ -1,7 +1,7 @@
 // Region: a piece of a file in this process's memory, unmapped when it goes out of scope.
 //
-// Boost.Interprocess' mapped_region does the work, in region.cc and nowhere else; its exceptions end
-// there and come back as faults.
+// Boost.Interprocess' mapped_region does the work, in region.cc and nowhere else; its exceptions
+// end there and come back as faults.
 #pragma once
 
 #include <cstddef>

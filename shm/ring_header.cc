@@ -27,7 +27,8 @@ bool holds_name(const char (&place)[64]) {
   return length < sizeof place && is_name({place, length});
 }
 
-// The first field that cannot be, if any: a correct hash proves no more than that somebody computed it.
+// The first field that cannot be, if any: a correct hash proves no more than that somebody computed
+// it.
 std::optional<std::string> senseless(const RingHeader& header) {
   if (!is_power_of_two(header.capacity) || header.capacity < tiny_capacity_min ||
       header.capacity > ring_capacity_max) {

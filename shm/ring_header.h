@@ -14,8 +14,8 @@ constexpr uint64_t tiny_capacity_min = 4096;
 
 uint64_t hash_of(RingHeader header);
 
-// The header of a ring, after comparing every field with the others and with the file. Reads instead
-// of mapping: a file that shrinks under us is a short read, not a SIGBUS.
+// The header of a ring, after comparing every field with the others and with the file. Reads
+// instead of mapping: a file that shrinks under us is a short read, not a SIGBUS.
 Result<RingHeader> read_ring_header(const File& file, const std::string& name);
 
 // Where a ring is in its life, read without mapping it; born and open when it cannot be read.

@@ -1,15 +1,15 @@
-// Roster: takes seats, gives them back, and tells from two words whether the thread behind one lives.
+// Roster: takes seats, gives them back, and tells from two words whether a seat's thread lives.
 //
-// A seat's life: free -> [try_lock] -> state {g+1, tid, dead} -> who it is -> state {g+1, tid} -> thread
-// ends: state {g+1, tid, dead}, unlock. A kill anywhere leaves the mutex OWNER_DIED (the kernel's
+// A seat's life: free; try_lock; state {g+1, tid, dead}; who it is; state {g+1, tid}; the thread
+// ends: state {g+1, tid, dead}; unlock. A kill anywhere leaves the mutex OWNER_DIED (the kernel's
 // doing); whoever next looks for a seat marks the old state dead and takes the entry over.
 //
 // Happens-before edges
-//   [seat]   the holder releases its state -> describe() and alive() acquire it    who it is, is visible
-//   [death]  mark_dead() releases the dead bit -> whoever reads the state         A2: dead stays dead
-//   [taken]  fence(release) before try_lock -> alive() acquires the mutex's word (holder_of)  A2: a new
-//            holder with the old one's tid (another pid namespace) is seen only with the dead bit
-//   [named]  fence(release) after the first state -> describe()'s fence           a name is one person's
+//   [seat]   the holder's state -> describe(), alive(), try_entry()   who it is, and that it locked
+//   [death]  mark_dead()'s dead bit -> whoever reads the state        A2: dead stays dead
+//   [taken]  the fence before try_lock -> alive(), after the word     A2: a new holder with the old
+//            one's tid (another pid namespace) is seen only together with the dead bit
+//   [named]  the fence after the first state -> describe()'s fence    a name is one person's
 #include "roster.h"
 
 #include <fcntl.h>
@@ -86,8 +86,8 @@ struct CommandName {
   }
 };
 
-// We hold the entry's mutex: puts our name on it. If we die here: the mutex says OWNER_DIED, and the
-// generation we used up is dead from its first store to its last.
+// We hold the entry's mutex: puts our name on it. If we die here: the mutex says OWNER_DIED, and
+// the generation we used up is dead from its first store to its last.
 SeatId sit_down(RosterEntry& entry, uint32_t index) {
   const uint64_t old = entry.state.load(std::memory_order_relaxed);  // relaxed: we hold the mutex
   const uint64_t generation = generation_of(old) + 1;
@@ -177,13 +177,13 @@ Result<SeatId> Roster::my_seat() {
 bool Roster::alive(SeatId seat) const {
   if ((seat & repairing_bit) != 0 || seat_entry(seat) >= state_->header.entry_count) return false;
   const RosterEntry& entry = state_->entries()[seat_entry(seat)];
-  // The state before the word: a generation that is there has locked the mutex [seat]. And after it:
-  // a word that another one took over comes with the dead bit [taken].
+  // The state before the word: a generation that is there has locked the mutex [seat]. And after
+  // it: a word that another one took over comes with the dead bit [taken].
   const uint64_t state = entry.state.load(std::memory_order_acquire);  // acquire [seat]
   if ((state & dead_bit) != 0 || generation_of(state) != seat_generation(seat)) return false;
   const Holder holder = holder_of(entry.mutex);
   if (holder.tid == 0 || holder.died || holder.tid != tid_of(state)) return false;
-  return entry.state.load(std::memory_order_acquire) == state &&  // acquire [death]
+  return entry.state.load(std::memory_order_acquire) == state &&  // acquire [death, taken]
          generation_of(state) != 0;
 }
 

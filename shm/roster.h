@@ -1,8 +1,8 @@
 // Roster: who is alive, told by the kernel within microseconds of a kill -9.
 //
-// A roster file holds one robust mutex per attached thread. The thread keeps it locked for as long as
-// it lives; its death, exit or exec shows in the mutex's word, which anyone may read for free, across
-// pid namespaces. A slot in a ring names its holder by SeatId {entry, generation}.
+// A roster file holds one robust mutex per attached thread. The thread keeps it locked for as long
+// as it lives; its death, exit or exec shows in the mutex's word, which anyone may read for free,
+// across pid namespaces. A slot in a ring names its holder by SeatId {entry, generation}.
 //
 // Invariants
 //   A1  An entry's generation grows with each owner; {entry, generation} names one thread for ever.
@@ -23,9 +23,9 @@ class Roster {
  public:
   struct State;
 
-  // Opens the roster file at `path`, or makes it (O_TMPFILE and link: whoever is first wins, nothing
-  // is left behind by a death). One mapping per file (device and inode) and process, never unmapped:
-  // the kernel walks our locks at exit. Thread-safe.
+  // Opens the roster file at `path`, or makes it (O_TMPFILE and link: whoever is first wins,
+  // nothing is left behind by a death). One mapping per file (device and inode) and process, never
+  // unmapped: the kernel walks our locks at exit. Thread-safe.
   static Result<std::shared_ptr<Roster>> open_or_create(const std::string& path, uint32_t mode);
   // Only to look: read-only mapping, takes no seat. The only form tools use on foreign instances.
   static Result<std::shared_ptr<Roster>> open_to_look(const std::string& path);
@@ -62,8 +62,9 @@ class Roster {
   std::unique_ptr<State> state_;
 };
 
-// A number that names the calling thread in this process and changes in a forked child: what a handle
-// compares, in one thread-local load, to know that it is still on the thread it was bound to.
+// A number that names the calling thread in this process and changes in a forked child: what a
+// handle compares, in one thread-local load, to know that it is still on the thread it was bound
+// to.
 extern constinit thread_local uint64_t thread_key_word __attribute__((tls_model("initial-exec")));
 uint64_t make_thread_key();
 inline uint64_t thread_key() {

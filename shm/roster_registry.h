@@ -1,7 +1,7 @@
 // RosterRegistry: the rosters this process has mapped to sit in, one mapping a file, kept for ever.
 //
-// A thread's seats are robust locks inside these mappings, and the kernel walks them when the thread
-// dies: unmapping one, even of a removed instance, would cut the walk short. They are small.
+// A thread's seats are robust locks inside these mappings, and the kernel walks them when the
+// thread dies: unmapping one, even of a removed instance, would cut the walk short. They are small.
 #pragma once
 
 #include <map>

@@ -30,8 +30,8 @@ struct HeldSeat {
   SeatId seat = nobody;
 };
 
-// The seats of one thread. Freed, and the seats given back, by a pthread key's destructor: that runs
-// after the destructors of C++ thread_local objects, in which handles may still need the seat.
+// The seats of one thread. Freed, and the seats given back, by a pthread key's destructor: that
+// runs after the destructors of C++ thread_local objects, in which handles may still need the seat.
 struct ThreadSeats {
   std::vector<HeldSeat> held;
 };

@@ -1,7 +1,8 @@
 // Roster: what each thread of this process holds, and what a fork does to it.
 //
-// The kernel empties a forked child's list of robust locks, and glibc's fork does the same to its own:
-// the parent's seats stay the parent's. All that is left to do in the child is to forget our records.
+// The kernel empties a forked child's list of robust locks, and glibc's fork does the same to its
+// own: the parent's seats stay the parent's. All that is left to do in the child is to forget our
+// records.
 #include <pthread.h>
 
 #include <atomic>
