@@ -61,7 +61,7 @@ class RingArena {
     }
   }
 
-  // Claim, mark, commit, as producer `slot`. nullopt-like zero sequence: the ring was full or sealed.
+  // Claim, mark, commit; the sequence, or 0: the ring was full or sealed.
   uint64_t publish(shm::Claimer& claimer, uint64_t bytes, uint64_t mark) {
     shm::Claim claim;
     if (claimer.claim(bytes, claim) != shm::ClaimOutcome::claimed) return 0;
@@ -101,8 +101,8 @@ class RingArena {
     copy_from_shared(&mark, view.body, sizeof mark);
     return mark;
   }
-  // After all threads ended: every frame from the window's start, which must be sound; returns marks
-  // by sequence, 0 for fillers.
+  // After all threads ended: every frame from the window's start, which must be sound; the marks by
+  // sequence, 0 for fillers.
   std::vector<uint64_t> read_everything() {
     std::vector<uint64_t> marks;
     const Pair start = ring.window_start();

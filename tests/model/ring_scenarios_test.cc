@@ -1,7 +1,7 @@
 // Ring scenarios: the real ring code in every interleaving of a few threads, with every stale read.
 //
-// Each test names the rules of RING.md it watches; tests/model/broken shows that it fails when one of
-// them is left out.
+// Each test names the rules of RING.md it watches; tests/model/broken shows that it fails when one
+// of them is left out.
 #include <gtest/gtest.h>
 
 #include <algorithm>
