@@ -32,7 +32,7 @@ class Runner {
   // `cases` must outlive the runner and its results.
   Runner(const TscClock& clock, const Cases& cases, const Schedule& schedule);
 
-  // Runs to the end. `kept` hears of each run that counts; `progress`, if any, shows it to a person.
+  // Runs to the end. `kept` hears of each run that counts; `progress`, if any, tells a person.
   Result<Tally> run(const Kept& kept, const std::function<void(const Tally&)>& progress);
   const Results& results() const { return results_; }
 

@@ -5,8 +5,8 @@
 //   clock->ns(end - begin)
 //
 // clock_gettime costs about as much, but varies more and does not wait for the loads before it. A
-// span holds the cost of one ticks() call (`overhead_ns`); it is measured, printed with every report
-// and left in all figures, the link probe's included.
+// span holds the cost of one ticks() call (`overhead_ns`): measured, printed with every report, and
+// left in all figures, the link probe's included.
 #pragma once
 
 #include <x86intrin.h>
