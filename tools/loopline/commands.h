@@ -1,0 +1,75 @@
+// Commands: every verb of the command line as a function, with its arguments as plain structs.
+//
+// main.cc fills the structs from the command line; a verb's file does the work. Sizes and times are
+// kept as they were written and read by the verb, so that a bad one is an error like any other.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "output.h"
+#include "shm/base/result.h"
+
+namespace loopline::cli {
+
+struct StationAddArguments {
+  std::string name;
+  std::string ring;  // empty: not said, here and below
+  std::string max_message;
+  bool exclusive = false;
+  std::string when_full;  // block | reject
+  std::string timestamp;  // precise | coarse | off
+  std::string mode;       // 0660
+};
+
+struct StationRmArguments {
+  std::string name;
+  bool yes = false;
+};
+
+struct ProduceArguments {
+  std::string station;
+  std::vector<std::string> files;  // empty: stdin
+  std::string records = "lines";   // lines | file | length-prefixed
+  std::string key;
+  std::vector<std::string> headers;  // name=value
+  std::string id;
+  std::string rate;  // "1000/s"
+  bool create = false;
+};
+
+struct ConsumeArguments {
+  std::string station;
+  std::string from;    // earliest | latest; empty: earliest, with --follow latest
+  uint64_t count = 0;  // 0: no bound
+  bool follow = false;
+  bool lossy = false;
+  bool hex = false;
+  std::string grep;
+  std::string format;   // --template
+  std::string records;  // lines | length-prefixed
+};
+
+struct BenchArguments {
+  std::string size = "256B";
+  std::string seconds = "2";
+  std::string wait = "adaptive";  // spin | adaptive | park
+};
+
+struct DemoArguments {
+  std::string input;  // empty: the package lists of this machine
+  std::string seconds = "20";
+};
+
+Status station_add(Output& out, const StationAddArguments& arguments);
+Status station_ls(Output& out);
+Status station_info(Output& out, const std::string& name);
+Status station_rm(Output& out, const StationRmArguments& arguments);
+Status produce(Output& out, const ProduceArguments& arguments);
+Status consume(Output& out, const ConsumeArguments& arguments);
+Status ring_show(Output& out, const std::string& station);
+Status bench_rtt(Output& out, const BenchArguments& arguments);
+Status bench_pub(Output& out, const BenchArguments& arguments);
+Status demo(Output& out, const DemoArguments& arguments);
+
+}  // namespace loopline::cli

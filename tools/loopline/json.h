@@ -1,0 +1,42 @@
+// JSON: every object the tools print for programs, with the names of its fields, in one place.
+//
+// These names are a contract: fields are added, never renamed. Sizes are bytes, times nanoseconds, points
+// in time UTC as text and as `_ns`. Text that is not UTF-8 (a payload, a key) is given in base64, under
+// its name with `_base64` behind it.
+#pragma once
+
+#include <string>
+
+#include "bench.h"
+#include "demo_report.h"
+#include "loopline/consumer.h"
+#include "loopline/message.h"
+#include "shm/base/fault.h"
+#include "shm/inspect.h"
+#include "viewer.h"
+
+namespace loopline::cli {
+
+struct ProduceSummary {
+  std::string station;
+  uint64_t messages = 0;
+  uint64_t bytes = 0;
+  double seconds = 0;
+  uint64_t first_sequence = 0;  // 0: none
+  uint64_t last_sequence = 0;
+};
+
+// Without a newline behind them.
+std::string json_of(const Fault& fault);
+std::string json_of(const shm::RingSnapshot& snapshot);  // ring show: everything
+std::string json_of_station(
+    const shm::RingSnapshot& snapshot);  // station add, info: the essentials
+std::string json_of(const Viewer::Survey& survey);
+std::string json_of_removed(const std::string& station);
+std::string json_of(const ProduceSummary& summary);
+std::string json_of(const Message& message);
+std::string json_of(const Gap& gap);
+std::string json_of(const BenchResult& result);
+std::string json_of(const DemoResult& result);
+
+}  // namespace loopline::cli

@@ -1,0 +1,226 @@
+// produce: what comes in on stdin, or in files, becomes messages of a station.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <loopline/station.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <ctime>
+#include <optional>
+
+#include "commands.h"
+#include "json.h"
+#include "records.h"
+#include "shm/base/clock.h"
+#include "shm/file.h"
+#include "signals.h"
+#include "viewer.h"
+
+namespace loopline::cli {
+namespace {
+
+constexpr uint64_t second_ns = 1'000'000'000;
+constexpr auto wait_slice = std::chrono::milliseconds(100);  // between two looks at Ctrl-C
+constexpr uint64_t record_index_step = 1024;                 // between two looks at the clock
+
+// "1000/s" or "1000" as messages a second; 0: as fast as it goes.
+Result<double> read_rate(const std::string& text) {
+  if (text.empty()) return 0.0;
+  std::string_view digits = text;
+  if (digits.ends_with("/s")) digits.remove_suffix(2);
+  double rate = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), rate);
+  if (error != std::errc() || end != digits.data() + digits.size() || !(rate > 0) || rate > 1e12) {
+    return Fault(FaultCode::invalid_argument,
+                 "--rate \"" + text + "\" is no rate: write messages a second, such as 1000/s");
+  }
+  return rate;
+}
+
+Result<std::vector<Header>> read_headers(const std::vector<std::string>& texts) {
+  std::vector<Header> headers;
+  for (const std::string& text : texts) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return Fault(FaultCode::invalid_argument,
+                   "--header \"" + text + "\" is no header: write NAME=VALUE");
+    }
+    const std::string_view view = text;
+    headers.push_back({view.substr(0, equals), view.substr(equals + 1)});
+  }
+  return headers;
+}
+
+// Every %n in `pattern` replaced by the record's number.
+std::string numbered(const std::string& pattern, uint64_t number) {
+  std::string text;
+  for (size_t index = 0; index < pattern.size(); ++index) {
+    if (pattern.compare(index, 2, "%n") == 0) {
+      text += std::to_string(number);
+      ++index;
+    } else {
+      text += pattern[index];
+    }
+  }
+  return text;
+}
+
+class Publisher {
+ public:
+  Publisher(Output& out, Producer& producer, const ProduceArguments& arguments, double rate,
+            bool may_wait)
+      : out_(out),
+        producer_(producer),
+        arguments_(arguments),
+        rate_(rate),
+        may_wait_(may_wait),
+        started_ns_(monotonic_ns()) {
+    told_ns_ = started_ns_;
+  }
+
+  void use_headers(std::span<const Header> headers) { headers_ = headers; }
+
+  // False when the process was asked to stop instead.
+  Result<bool> publish(std::string_view record) {
+    if (!keep_pace()) return false;
+    const std::string id = numbered(arguments_.id, summary_.messages + 1);
+    PublishOptions options;
+    options.key = arguments_.key;
+    options.id = id;
+    options.headers = headers_;
+    if (may_wait_) options.timeout = wait_slice;
+    for (;;) {
+      const auto sequence = producer_.publish(record, options);
+      if (sequence) {
+        count(*sequence, record.size());
+        return true;
+      }
+      if (sequence.fault().code() != FaultCode::timed_out) return sequence.fault();
+      if (stop_requested()) return false;
+      tell_once(sequence.fault());
+    }
+  }
+
+  ProduceSummary summary() const {
+    ProduceSummary summary = summary_;
+    summary.seconds = static_cast<double>(monotonic_ns() - started_ns_) / second_ns;
+    return summary;
+  }
+
+ private:
+  void count(uint64_t sequence, size_t bytes) {
+    if (summary_.messages++ == 0) summary_.first_sequence = sequence;
+    summary_.last_sequence = sequence;
+    summary_.bytes += bytes;
+    is_told_ = false;
+    if (summary_.messages % record_index_step == 0 || rate_ > 0) show_progress();
+  }
+
+  void show_progress() {
+    const uint64_t now = monotonic_ns();
+    if (now - told_ns_ < second_ns) return;
+    const double seconds = static_cast<double>(now - told_ns_) / second_ns;
+    out_.progress(
+        fmt::format("{}, {}", counted(summary_.messages, "message"),
+                    rate_text(static_cast<double>(summary_.messages - told_at_) / seconds)));
+    told_ns_ = now;
+    told_at_ = summary_.messages;
+  }
+
+  // Sleeps until the next message is due: by the plan since the start, so that errors do not add up.
+  bool keep_pace() {
+    if (rate_ <= 0) return true;
+    const uint64_t due =
+        started_ns_ + static_cast<uint64_t>(static_cast<double>(summary_.messages) * 1e9 / rate_);
+    const timespec until{static_cast<time_t>(due / second_ns), static_cast<long>(due % second_ns)};
+    while (!stop_requested() && monotonic_ns() < due) {
+      ::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
+    }
+    return !stop_requested();
+  }
+
+  void tell_once(const Fault& fault) {
+    if (!is_told_) out_.note("waiting for room: " + fault.message());
+    is_told_ = true;
+  }
+
+  Output& out_;
+  Producer& producer_;
+  const ProduceArguments& arguments_;
+  const double rate_;
+  const bool may_wait_;
+  std::span<const Header> headers_;
+  const uint64_t started_ns_;
+  uint64_t told_ns_ = 0;
+  uint64_t told_at_ = 0;
+  bool is_told_ = false;
+  ProduceSummary summary_;
+};
+
+Status publish_input(int fd, const std::string& name, RecordKind kind, uint64_t size_max,
+                     Publisher& publisher) {
+  RecordReader reader(fd, kind, size_max, name);
+  for (;;) {
+    LL_TRY(record, reader.next());
+    if (!record) return ok();
+    LL_TRY(published, publisher.publish(*record));
+    if (!published) return ok();
+  }
+}
+
+Status publish_inputs(const ProduceArguments& arguments, RecordKind kind, uint64_t size_max,
+                      Publisher& publisher) {
+  if (arguments.files.empty()) {
+    return publish_input(STDIN_FILENO, "stdin", kind, size_max, publisher);
+  }
+  for (const std::string& path : arguments.files) {
+    if (stop_requested()) return ok();
+    if (path == "-") {
+      LL_TRY_STATUS(publish_input(STDIN_FILENO, "stdin", kind, size_max, publisher));
+      continue;
+    }
+    const shm::File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (file.fd() < 0) return fault_from_errno(errno, "cannot read " + path);
+    LL_TRY_STATUS(publish_input(file.fd(), path, kind, size_max, publisher));
+  }
+  return ok();
+}
+
+void report(Output& out, const ProduceSummary& summary) {
+  if (out.is_json()) {
+    out.line(json_of(summary));
+    return;
+  }
+  const double seconds = summary.seconds > 0 ? summary.seconds : 1e-9;
+  out.note(fmt::format("{} to {}, {} in {}: {}", counted(summary.messages, "message"),
+                       summary.station, format_size_rounded(static_cast<double>(summary.bytes)),
+                       format_duration_rounded(summary.seconds * 1e9),
+                       rate_text(static_cast<double>(summary.messages) / seconds)));
+}
+
+}  // namespace
+
+Status produce(Output& out, const ProduceArguments& arguments) {
+  LL_TRY(kind, parse_record_kind(arguments.records));
+  LL_TRY(rate, read_rate(arguments.rate));
+  LL_TRY(headers, read_headers(arguments.headers));
+  LL_TRY(station, arguments.create ? Station::open_or_create(arguments.station, {}, out.dir())
+                                   : Station::open(arguments.station, out.dir()));
+  LL_TRY(viewer, Viewer::open(out.dir()));
+  LL_TRY(snapshot, viewer.station(arguments.station, {.walk = false}));
+  LL_TRY(producer, station.producer());
+  const bool may_wait = snapshot.header.when_full == shm::WhenFull::block;
+  if (arguments.files.empty() && ::isatty(STDIN_FILENO) == 1) {
+    out.note("each line you type becomes a message; Ctrl-D ends");
+  }
+  Publisher publisher(out, producer, arguments, rate, may_wait);
+  publisher.use_headers(headers);
+  const Status status = publish_inputs(arguments, kind, station.max_message(), publisher);
+  ProduceSummary summary = publisher.summary();
+  summary.station = station.name();
+  report(out, summary);
+  return status;
+}
+
+}  // namespace loopline::cli

@@ -1,0 +1,47 @@
+// Viewer: finds stations of an instance and takes pictures of them, without attaching to anything.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "shm/directory.h"
+#include "shm/inspect.h"
+#include "shm/roster.h"
+
+namespace loopline::cli {
+
+class Viewer {
+ public:
+  // Faults: not_found when there is no such instance.
+  static Result<Viewer> open(const std::string& dir);
+
+  // The station's current ring. Faults: invalid_argument (name), not_found, and those of inspect().
+  Result<shm::RingSnapshot> station(const std::string& name,
+                                    const shm::InspectOptions& options = {}) const;
+  struct Survey {
+    std::vector<shm::RingSnapshot> stations;  // by name, looked at without a walk
+    std::vector<std::string> strangers;       // files that are no rings
+  };
+  Result<Survey> survey() const;
+  const shm::InstancePaths& paths() const { return directory_.paths(); }
+
+ private:
+  Viewer(shm::Directory directory, std::shared_ptr<shm::Roster> roster)
+      : directory_(std::move(directory)), roster_(std::move(roster)) {}
+  Result<shm::RingSnapshot> newest(const shm::StationName& name,
+                                   const shm::InspectOptions& options) const;
+
+  shm::Directory directory_;
+  std::shared_ptr<shm::Roster> roster_;  // null: there is none, or it cannot be read
+};
+
+// "open", "sealed", "removed", "damaged", "unborn".
+const char* state_of(const shm::RingSnapshot& snapshot);
+const char* text_of(shm::Life life);
+const char* text_of(shm::WhenFull when_full);
+const char* text_of(shm::TimestampKind kind);
+const char* text_of(shm::CursorKind kind);
+std::string name_of(const shm::RingSnapshot& snapshot);
+
+}  // namespace loopline::cli
