@@ -24,7 +24,8 @@ Ring ring_of(const Mapping& mapping) {
 class WriteWindow {
  public:
   explicit WriteWindow(Mapping& mapping) : mapping_(mapping) {
-    if (mapping_.access() == Access::consume) open_ = static_cast<bool>(mapping_.allow_writes(true));
+    if (mapping_.access() != Access::consume) return;
+    open_ = static_cast<bool>(mapping_.allow_writes(true));
   }
   ~WriteWindow() {
     if (open_) (void)mapping_.allow_writes(false);
@@ -104,7 +105,8 @@ Status Attached::seal_to_state(uint64_t target) {
                                            "\" is held by thread " + std::to_string(holder.tid) +
                                            ", which does not give it back; is it stopped?");
   }
-  const bool claimed = ring_.control->seal.at.load_first(std::memory_order_acquire) != 0;  // acquire [sealed]
+  const auto& at = ring_.control->seal.at;
+  const bool claimed = at.load_first(std::memory_order_acquire) != 0;  // acquire [sealed]
   if (header().exclusive == 0 || claimed) return finish_seal_locked(target);
   // An exclusive producer claims without a CAS: nobody else may claim beside it, a seal neither.
   LL_TRY(me, roster_->my_seat());
@@ -189,7 +191,8 @@ bool Attached::lift_gate() {
   } else if (before.fault().code() != FaultCode::not_found) {
     return false;
   }
-  // From the exact value: a second lifter finds it lifted. Nobody can join the predecessor any more.
+  // From the exact value: a second lifter finds it lifted. Nobody can join the predecessor any
+  // more.
   gate.compare_exchange(held, no_cursor, std::memory_order_acq_rel,  // acq_rel [cursor]
                         std::memory_order_relaxed);                  // relaxed: lifted by another
   ring_if_parked(ring_.control->space_bell);

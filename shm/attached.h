@@ -31,8 +31,8 @@ class Attached {
   // "factory/station".
   std::string name() const;
 
-  // Ends the ring in favour of a successor with `options` (made here), or for good. Idempotent; goes
-  // on with what a dead sealer began. Faults: unsupported while an exclusive producer lives,
+  // Ends the ring in favour of a successor with `options` (made here), or for good. Idempotent;
+  // goes on with what a dead sealer began. Faults: unsupported while an exclusive producer lives,
   // timed_out when the ring lock stays with somebody else (named).
   Status seal_with_successor(const RingOptions& options);
   Status seal_for_good();

@@ -1,13 +1,15 @@
 // Bell: wakes those who sleep, and costs a fence when nobody does.
 //
-//   sleeper   ticket = prepare_to_park(bell, bit);  look again;  nothing there: park(bell, ticket, ...)
+//   sleeper   ticket = prepare_to_park(bell, bit);  look again;  nothing: park(bell, ticket, ...)
 //   waker     after ALL stores that the sleeper looks at:  ring_if_parked(bell)
 //
 // Happens-before edges
-//   [park]  seq_cst fences on both sides: either the waker sees the parked bit, or the sleeper's second
-//           look sees the waker's stores. Each half without its fence loses wake-ups (tests/model).
-// Also seen to lose them: a doorbell read after the look; waking one instead of all; clearing the bits
-// after the wake. A waker killed between its store and its wake is covered by the sleeper's time-out.
+//   [park]  seq_cst fences on both sides: either the waker sees the parked bit, or the sleeper's
+//           second look sees the waker's stores. Each half without its fence loses wake-ups
+//           (tests/model).
+// Also seen to lose them: a doorbell read after the look; waking one instead of all; clearing the
+// bits after the wake. A waker killed between its store and its wake is covered by the sleeper's
+// time-out.
 #pragma once
 
 #include "base/futex.h"
@@ -16,16 +18,15 @@
 namespace loopline::shm {
 
 inline void ring(BellLine& bell) {
-  bell.parked.exchange(0, std::memory_order_acq_rel);       // acq_rel [park]: before the doorbell
-  bell.doorbell.fetch_add(1, std::memory_order_acq_rel);    // acq_rel [park]: changes what they wait on
+  bell.parked.exchange(0, std::memory_order_acq_rel);  // acq_rel [park]: before the doorbell
+  bell.doorbell.fetch_add(1, std::memory_order_acq_rel);  // acq_rel [park]: what they wait on
   futex_wake_all(bell.doorbell);
 }
 
 inline void ring_if_parked(BellLine& bell) {
   fence(std::memory_order_seq_cst);  // seq_cst [park]
-  if (bell.parked.load(std::memory_order_relaxed) != 0) [[unlikely]] {  // relaxed: the fence orders it
-    shm::ring(bell);
-  }
+  const uint32_t parked = bell.parked.load(std::memory_order_relaxed);  // relaxed: the fence orders
+  if (parked != 0) [[unlikely]] shm::ring(bell);
 }
 
 // The doorbell's value BEFORE the caller looks again; then its parked bit; then the fence.

@@ -7,11 +7,12 @@
 //     claimer.commit(claim, pack_meta(body, FrameType::message, 0), timestamp);
 //   }
 //
-// One Claimer belongs to one producer slot and one thread at a time. It never waits: `full` means that
-// the window must move first (window.h), `sealed` that the ring ended at the position given.
+// One Claimer belongs to one producer slot and one thread at a time. It never waits: `full` means
+// that the window must move first (window.h), `sealed` that the ring ended at the position given.
 //
 // If we die after the CAS: repair.cc completes the frame as a filler with its number.
-// If we die after the word and before COMMITTED of a mimic frame: readers do not see it, repair does.
+// If we die after the word and before COMMITTED of a mimic frame: readers do not see it, repair
+// does.
 #pragma once
 
 #include "ring.h"
@@ -49,7 +50,9 @@ class Claimer {
       const uint64_t lap_seen = ring_.side_lap(seen);
       const uint64_t lap_here = ring_.lap(at.first);
       if (lap_seen == lap_here) {  // somebody's frame: walk on
-        if (Ring::side_owner(seen) == seal_owner) [[unlikely]] return stop_at_seal(at, claim);
+        if (Ring::side_owner(seen) == seal_owner) [[unlikely]] {
+          return stop_at_seal(at, claim);
+        }
         at = {at.first + ring_.side_bytes(seen), at.second + 1};
         continue;
       }
@@ -78,7 +81,8 @@ class Claimer {
     return ClaimOutcome::confused;
   }
 
-  // The header, then the word: from here on readers may accept the frame. The caller rings the bell.
+  // The header, then the word: from here on readers may accept the frame. The caller rings the
+  // bell.
   void commit(const Claim& claim, uint64_t meta, uint64_t timestamp) const {
     commit_as(claim, meta, timestamp, 0);
   }
@@ -98,14 +102,13 @@ class Claimer {
     const uint64_t next = claim.position + claim.bytes;
     // Only the next claimer may write there in this lap: what looks committed now is either old
     // payload or an early commit, and the next reader finds out from the side word (R4).
-    const uint64_t next_word =
-        ring.word(next).load(std::memory_order_acquire);  // acquire [commit]
+    const uint64_t next_word = ring.word(next).load(std::memory_order_acquire);  // acquire [commit]
     if (carries_tag(next_word, next)) flags |= word_next_verify;
     if (claim.mimic) flags |= word_mimic;
     FrameHeader& frame = ring.frame(claim.position);
-    frame.meta.store(meta, std::memory_order_relaxed);               // relaxed: word releases it
-    frame.sequence.store(claim.sequence, std::memory_order_relaxed); // relaxed: word releases it
-    frame.timestamp.store(timestamp, std::memory_order_relaxed);     // relaxed: word releases it
+    frame.meta.store(meta, std::memory_order_relaxed);                // relaxed: word releases it
+    frame.sequence.store(claim.sequence, std::memory_order_relaxed);  // relaxed: word releases it
+    frame.timestamp.store(timestamp, std::memory_order_relaxed);      // relaxed: word releases it
     frame.word.store(word_tag(claim.position) | flags,
                      std::memory_order_release);  // release [commit]
     if (claim.mimic) [[unlikely]] {
@@ -128,7 +131,7 @@ class Claimer {
 
   bool take(Atomic<uint64_t>& side, uint64_t& seen, uint64_t mine) {
     if (exclusive_) {  // nobody else claims: the CAS would find what we saw
-      side.store(mine, std::memory_order_release);  // release [claim]
+      side.store(mine, std::memory_order_release);                            // release [claim]
     } else if (!side.compare_exchange(seen, mine, std::memory_order_acq_rel,  // acq_rel [claim]
                                       std::memory_order_relaxed)) {  // relaxed: we look again
       return false;
@@ -151,16 +154,16 @@ class Claimer {
   void remember(Pair end, uint64_t bytes) {
     own_end_ = end;
     // Never behind a seal: a claim that began there would not see it.
-    if (owner_ == seal_owner) [[unlikely]] return;
+    if (owner_ == seal_owner) return;
     // May regress when we were slow: harmless, claims walk on from it.
     ring_.control->hint.pair.store(end, std::memory_order_release);  // release [hint]
     prefetch_next(end.first, bytes);
   }
 
-  // Asks for the lines of the next frame, guessed to be as large as this one, while this one is being
-  // written. A message of 32 B: the line after the next (near: no difference, far: 85 -> 58 ns). Up to
-  // 512 B: all lines (256 B, near 80 -> 50, far 260 -> 105). Larger: one, the processor does the rest
-  // (1 KiB with all lines: near 69 -> 80). perf/results has the runs.
+  // Asks for the lines of the next frame, guessed to be as large as this one, while this one is
+  // being written. A message of 32 B: the line after the next (near: no difference, far: 85 -> 58
+  // ns). Up to 512 B: all lines (256 B, near 80 -> 50, far 260 -> 105). Larger: one, the processor
+  // does the rest (1 KiB with all lines: near 69 -> 80). perf/results has the runs.
   void prefetch_next(uint64_t end, uint64_t bytes) {
     if (bytes == unit_size) return prefetch_write(ring_.at(end + unit_size));
     prefetch_write(ring_.at(end));

@@ -35,9 +35,10 @@ Result<Consumer> Consumer::open(std::shared_ptr<Attached> attached,
 
 Status Consumer::bind(std::shared_ptr<Attached> attached, From from, Arrival arrival) {
   if (attached->mapping().access() == Access::look && !options_.lossy) {
-    return Fault(FaultCode::no_permission, "station \"" + attached->name() +
-                                               "\" may only be read: a consumer that must not miss "
-                                               "anything needs write permission to say how far it is");
+    return Fault(FaultCode::no_permission,
+                 "station \"" + attached->name() +
+                     "\" may only be read: a consumer that must not miss "
+                     "anything needs write permission to say how far it is");
   }
   thread_key_ = thread_key();
   fork_generation_ = fork_generation();
@@ -65,7 +66,8 @@ Status Consumer::take_place(SeatId seat) {
   if (!slot) {
     return Fault(FaultCode::too_many, "station \"" + attached_->name() + "\" has all its " +
                                           std::to_string(ring.cursor_slots) +
-                                          " consumers; see: loopline ring show " + attached_->name());
+                                          " consumers; see: loopline ring show " +
+                                          attached_->name());
   }
   slot_ = *slot;
   mine_ = &ring.cursors[slot_];
@@ -85,8 +87,8 @@ Status Consumer::start_reading(From from, Arrival arrival) {
     start = *joined;
   }
   // [seal]: we are joined now; a gate check that did not see us is one whose seal we see. Nothing
-  // keeps the successor's beginning for us then, so we start there and not here. Unless we come from
-  // the predecessor: our cursor there holds the gate here, and that holds the successor's.
+  // keeps the successor's beginning for us then, so we start there and not here. Unless we come
+  // from the predecessor: our cursor there holds the gate here, and that holds the successor's.
   const bool too_late = !options_.lossy && arrival == Arrival::fresh;
   if (too_late && seal_state(ring) != seal_open) return follow(from);
   const Pair hint = ring.control->hint.pair.load(std::memory_order_acquire);  // acquire [hint]
@@ -103,8 +105,9 @@ Status Consumer::start_reading(From from, Arrival arrival) {
   return ok();
 }
 
-// No leap to the hint for one who gates: frames before it may still be open, and a cursor behind them
-// would let the window pass over writers at work (R2). What is committed is passed over, now and later.
+// No leap to the hint for one who gates: frames before it may still be open, and a cursor behind
+// them would let the window pass over writers at work (R2). What is committed is passed over, now
+// and later.
 void Consumer::pass_over_older() {
   FrameView view;
   for (Reader ahead = reader_; ahead.next(view) == ReadOutcome::frame; reader_ = ahead) {
@@ -147,7 +150,7 @@ void Consumer::close() {
 }
 
 Result<size_t> Consumer::read(std::span<FrameView> views) {
-  if (!here()) [[unlikely]] LL_TRY_STATUS(rebind());
+  LL_TRY_STATUS(ensure_here());
   if (unreleased_) LL_TRY_STATUS(release());
   if (gap_pending_.count != 0) {
     const Gap pending = std::exchange(gap_pending_, {});
@@ -163,8 +166,8 @@ Result<size_t> Consumer::read(std::span<FrameView> views) {
 }
 
 // Short runs one after another: we read at the producer's heels and steal the lines it is about to
-// write. A moment's rest lets it get ahead, and the runs grow. A peer that answers message by message
-// leaves empty looks between its runs, and is never made to wait.
+// write. A moment's rest lets it get ahead, and the runs grow. A peer that answers message by
+// message leaves empty looks between its runs, and is never made to wait.
 void Consumer::keep_off_the_heels(size_t count) {
   if (count == 0 || count >= short_run_max) {
     short_runs_ = 0;
@@ -233,7 +236,7 @@ void Consumer::count_messages(std::span<const FrameView> views) {
 }
 
 Status Consumer::release() {
-  if (!here()) [[unlikely]] LL_TRY_STATUS(rebind());
+  LL_TRY_STATUS(ensure_here());
   unreleased_ = false;
   if (!options_.lossy) publish(reader_.at());
   return ok();
@@ -249,7 +252,7 @@ void Consumer::publish(Pair at) {
 }
 
 Result<bool> Consumer::wait(uint64_t deadline_ns) {
-  if (!here()) [[unlikely]] LL_TRY_STATUS(rebind());
+  LL_TRY_STATUS(ensure_here());
   if (reader_.ready()) return true;
   // A run still held would keep producers, and so ourselves, waiting.
   if (unreleased_) LL_TRY_STATUS(release());
@@ -291,7 +294,8 @@ Status Consumer::clean_up_ahead() {
     if (janitor.clean_producer(owner_slot) == Cleaned::broken) return corrupt_fault();
     return ok();
   }
-  const uint64_t side = reader_.ring().side(at.first).load(std::memory_order_acquire);  // acquire [claim]
+  const uint64_t side =
+      reader_.ring().side(at.first).load(std::memory_order_acquire);  // acquire [claim]
   const bool seal_in_making = reader_.ring().side_lap(side) == reader_.ring().lap(at.first) &&
                               Ring::side_owner(side) == seal_owner && !reader_.ready();
   if (seal_in_making) {
@@ -316,9 +320,9 @@ Status Consumer::rebind() {
   uint64_t expected = seat_;
   if (!mine_->owner.compare_exchange(expected, seat, std::memory_order_acq_rel,  // acq_rel [slot]
                                      std::memory_order_relaxed)) {  // relaxed: lost to a reaper
-    return Fault(FaultCode::fenced,
-                 "the thread that used this consumer of station \"" + attached_->name() +
-                     "\" ended, and its place was given away; open a new one");
+    return Fault(FaultCode::fenced, "the thread that used this consumer of station \"" +
+                                        attached_->name() +
+                                        "\" ended, and its place was given away; open a new one");
   }
   seat_ = seat;
   thread_key_ = thread_key();

@@ -1,15 +1,16 @@
-// Consumer: a handle that reads a ring in runs, waits for more, cleans up after the dead, and follows
-// a sealed ring to its successor.
+// Consumer: a handle that reads a ring in runs, waits for more, cleans up after the dead, and
+// follows a sealed ring to its successor.
 //
 //   auto consumer = Consumer::open(attached, {.from = From::earliest});
 //   FrameView views[64];
 //   while (auto run = consumer->read(views)) { ... use views[0 .. *run) ...; consumer->release(); }
 //
-// A lossless consumer gates the producers: its views point into the ring and stay valid until release()
-// or the next read(). A lossy one never holds anybody back: its views point into copies of its own, and
-// what it missed is reported by take_gap(). Headers of a whole run are walked before the payloads are
-// touched: reading at the producer's heels steals the line being written (57 -> 20-36 ns at 256 B).
-// One thread at a time; may move between threads; every call in a forked child answers `forked`.
+// A lossless consumer gates the producers: its views point into the ring and stay valid until
+// release() or the next read(). A lossy one never holds anybody back: its views point into copies
+// of its own, and what it missed is reported by take_gap(). Headers of a whole run are walked
+// before the payloads are touched: reading at the producer's heels steals the line being written
+// (57 -> 20-36 ns at 256 B). One thread at a time; may move between threads; every call in a forked
+// child answers `forked`.
 #pragma once
 
 #include <memory>
@@ -45,8 +46,9 @@ class Consumer {
   Consumer& operator=(Consumer&& other) noexcept;
   ~Consumer();
 
-  // The next messages, as many as are there and fit; 0 when there are none now. Releases the previous
-  // run. Faults: corrupted, closed (the station was removed and read to its end), fenced, forked.
+  // The next messages, as many as are there and fit; 0 when there are none now. Releases the
+  // previous run. Faults: corrupted, closed (the station was removed and read to its end), fenced,
+  // forked.
   Result<size_t> read(std::span<FrameView> views);
   // Gives the space of the last run back to the producers.
   Status release();
@@ -61,7 +63,10 @@ class Consumer {
   bool lossy() const { return options_.lossy; }
   const std::shared_ptr<Attached>& attached() const { return attached_; }
   // Rebinds to the calling thread if need be: what each call does first.
-  Status ensure_here() { return here() ? ok() : rebind(); }
+  Status ensure_here() {
+    if (here()) [[likely]] return ok();
+    return rebind();
+  }
 
  private:
   Consumer() = default;
@@ -94,10 +99,10 @@ class Consumer {
   uint32_t short_runs_ = 0;  // in a row, with nothing empty between them
   bool sealed_ = false;
   uint64_t skip_before_ = 0;  // from latest: messages that stand before this position are not ours
-  Gap gap_;          // in front of the last run
-  Gap gap_pending_;  // behind it
+  Gap gap_;                   // in front of the last run
+  Gap gap_pending_;           // behind it
   std::unique_ptr<CursorSlot> ghost_;  // stands in for a slot when we may only read the ring
-  std::vector<std::byte> copies_;  // lossy: allocated once
+  std::vector<std::byte> copies_;      // lossy: allocated once
   uint64_t thread_key_ = 0;
   SeatId seat_ = nobody;
   uint64_t fork_generation_ = 0;

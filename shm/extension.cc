@@ -174,7 +174,8 @@ std::optional<ExtensionView> ExtensionView::parse(std::span<const std::byte> bod
   if ((fields & field_headers) != 0) {
     view.header_count_ = cursor.number<uint16_t>();
     view.headers_ = cursor.rest();
-    for (uint32_t index = 0; index < view.header_count_ && cursor.ok(); ++index) next_header(cursor);
+    for (uint32_t index = 0; index < view.header_count_ && cursor.ok(); ++index)
+      next_header(cursor);
   }
   if (!cursor.ok()) return std::nullopt;
   return view;

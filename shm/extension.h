@@ -1,4 +1,5 @@
-// Extension: the optional part between a frame's header and its payload: key, headers, id, producer.
+// Extension: the optional part between a frame's header and its payload: key, headers, id,
+// producer.
 //
 //   +0 u32 size of the extension, a multiple of 16, this field included
 //   +4 u32 which fields follow, in this order
@@ -25,7 +26,7 @@
 namespace loopline::shm {
 
 constexpr uint64_t extension_alignment = 16;
-constexpr size_t extension_text_max = 65535;   // of a key, an id, a header's name
+constexpr size_t extension_text_max = 65535;  // of a key, an id, a header's name
 constexpr size_t extension_headers_max = 1024;
 
 struct ProducerStamp {

@@ -1,16 +1,17 @@
 // Layout: what a ring file and the roster file look like in shared memory, to the byte.
 //
 //   ring file, one per partition and generation
-//   +--------------+---------------------------+----------------------+------------------------------+
-//   | RingHeader   | ControlBlock, then slots  | side claim words     | data: frames, capacity bytes |
-//   | one page     | producers, then cursors   | one u64 per unit     | mapped twice, back to back   |
-//   +--------------+---------------------------+----------------------+------------------------------+
-//   0              4096                        side_offset            data_offset          file_bytes
+//   +------------+-------------------------+------------------+----------------------------+
+//   | RingHeader | ControlBlock, then      | side claim words | data: frames, capacity     |
+//   | one page   | producers, then cursors | a u64 a unit     | bytes, mapped back to back |
+//   +------------+-------------------------+------------------+----------------------------+
+//   0            4096                      side_offset        data_offset         file_bytes
+//   file_bytes
 //
 // The header never changes once the file has its name, and carries a hash of itself. Everything in
 // the control block is an Atomic; lines that different processes write are 128 bytes apart (the
-// adjacent-line prefetcher pairs 64-byte lines). Whoever maps a ring copies the geometry into private
-// memory and never reads it from the file again.
+// adjacent-line prefetcher pairs 64-byte lines). Whoever maps a ring copies the geometry into
+// private memory and never reads it from the file again.
 //
 // A change of anything here raises `layout_version`; the static_asserts pin every offset.
 #pragma once
@@ -109,32 +110,32 @@ struct alignas(line_pitch) SealLine {
 
 // A producer's slot. `owner` is the only word repair acts on; the counters are for people.
 struct alignas(line_pitch) ProducerSlot {
-  Atomic<uint64_t> owner;      // SeatId
-  Atomic<uint64_t> identity;   // producer identity, random, for tools
-  Atomic<uint64_t> messages;   // committed, relaxed
-  Atomic<uint64_t> bytes;      // of payload
-  Atomic<uint64_t> blocked_ns; // time spent waiting for room
+  Atomic<uint64_t> owner;       // SeatId
+  Atomic<uint64_t> identity;    // producer identity, random, for tools
+  Atomic<uint64_t> messages;    // committed, relaxed
+  Atomic<uint64_t> bytes;       // of payload
+  Atomic<uint64_t> blocked_ns;  // time spent waiting for room
 };
 
 enum class CursorKind : uint32_t { free = 0, lossless = 1, lossy = 2 };
 
 // A consumer's slot. A lossless cursor gates the producers; a lossy one only shows where it is.
 struct alignas(line_pitch) CursorSlot {
-  AtomicPair cursor;           // {position, sequence}; no_cursor gates nothing, {0, 0} blocks (joining)
-  Atomic<uint64_t> owner;      // SeatId
-  Atomic<uint32_t> kind;       // CursorKind
-  Atomic<uint32_t> waiting;    // 1 while parked, for tools
-  AtomicPair shown;            // a lossy reader's position, for tools only
-  Atomic<uint64_t> messages;   // handed out, relaxed
+  AtomicPair cursor;       // {position, sequence}; no_cursor gates nothing, {0, 0} blocks (joining)
+  Atomic<uint64_t> owner;  // SeatId
+  Atomic<uint32_t> kind;   // CursorKind
+  Atomic<uint32_t> waiting;   // 1 while parked, for tools
+  AtomicPair shown;           // a lossy reader's position, for tools only
+  Atomic<uint64_t> messages;  // handed out, relaxed
   Atomic<uint64_t> bytes;
-  Atomic<uint64_t> lost;       // messages a lossy reader was told it missed
+  Atomic<uint64_t> lost;  // messages a lossy reader was told it missed
 };
 
 struct ControlBlock {
-  PairLine hint;      // {position, sequence}: a boundary near the frontier; may lag, may regress
-  PairLine limit;     // packed, see LimitWord: the end of the window
-  PairLine start;     // where the log of this ring began; {0, 0}: an unborn successor
-  PairLine gate;      // holds a successor's window while its predecessor is still read
+  PairLine hint;        // {position, sequence}: a boundary near the frontier; may lag, may regress
+  PairLine limit;       // packed, see LimitWord: the end of the window
+  PairLine start;       // where the log of this ring began; {0, 0}: an unborn successor
+  PairLine gate;        // holds a successor's window while its predecessor is still read
   BellLine data_bell;   // rung by commits; consumers sleep by it
   BellLine space_bell;  // rung by cursors that move or leave; producers sleep by it
   LockLine lock;        // the ring lock: repair, reaping, sealing
@@ -152,8 +153,8 @@ static_assert(offsetof(CursorSlot, owner) == 16 && offsetof(CursorSlot, shown) =
 // The header of a frame, unchanged on disk and on the wire; the body (extension, then payload)
 // follows at once. All but `word` are written at commit, after the payload.
 struct FrameHeader {
-  Atomic<uint64_t> word;       // [63:6] position/64 + 1, [5:0] WordFlag
-  Atomic<uint64_t> meta;       // [31:0] body length in bytes, [47:32] FrameType, [63:48] FrameFlag
+  Atomic<uint64_t> word;  // [63:6] position/64 + 1, [5:0] WordFlag
+  Atomic<uint64_t> meta;  // [31:0] body length in bytes, [47:32] FrameType, [63:48] FrameFlag
   Atomic<uint64_t> sequence;
   Atomic<uint64_t> timestamp;  // UTC nanoseconds at claim, 0 when off
 };
@@ -183,7 +184,9 @@ constexpr uint64_t pack_meta(uint32_t body, FrameType type, uint16_t flags) {
   return body | static_cast<uint64_t>(type) << 32 | static_cast<uint64_t>(flags) << 48;
 }
 constexpr uint32_t meta_body(uint64_t meta) { return static_cast<uint32_t>(meta); }
-constexpr FrameType meta_type(uint64_t meta) { return static_cast<FrameType>((meta >> 32) & 0xffff); }
+constexpr FrameType meta_type(uint64_t meta) {
+  return static_cast<FrameType>((meta >> 32) & 0xffff);
+}
 constexpr uint16_t meta_flags(uint64_t meta) { return static_cast<uint16_t>(meta >> 48); }
 constexpr uint64_t frame_size(uint64_t body) {
   return round_up(frame_header_size + body, unit_size);
@@ -210,16 +213,18 @@ constexpr uint64_t limit_position(uint64_t first) { return (first >> 10) * unit_
 // The seal state of a ring.
 constexpr uint64_t seal_open = 0;
 constexpr uint64_t seal_removed = 1;  // no successor: the station is gone
-constexpr uint64_t seal_to(uint32_t generation) { return 2 | static_cast<uint64_t>(generation) << 8; }
+constexpr uint64_t seal_to(uint32_t generation) {
+  return 2 | static_cast<uint64_t>(generation) << 8;
+}
 constexpr uint32_t seal_generation(uint64_t state) { return static_cast<uint32_t>(state >> 8); }
 
 // One thread that is alive. Its owner holds `mutex` for as long as the thread lives.
 struct alignas(line_pitch) RosterEntry {
-  pthread_mutex_t mutex;    // robust, process-shared; 40 bytes
-  uint32_t pid;             // of the holder, in its own pid namespace; for people
+  pthread_mutex_t mutex;  // robust, process-shared; 40 bytes
+  uint32_t pid;           // of the holder, in its own pid namespace; for people
   uint32_t uid;
-  Atomic<uint64_t> state;   // [0] dead  [30:1] tid of the holder  [63:31] generation
-  char command[32];         // name of the holder's program; for people
+  Atomic<uint64_t> state;  // [0] dead  [30:1] tid of the holder  [63:31] generation
+  char command[32];        // name of the holder's program; for people
 };
 static_assert(sizeof(pthread_mutex_t) == 40 && sizeof(RosterEntry) == line_pitch);
 

@@ -9,7 +9,9 @@
 #include "lock.h"
 
 #include <linux/futex.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <ctime>
@@ -51,22 +53,27 @@ bool is_sound(const pthread_mutex_t& mutex) {
   return kind_of(mutex) == robust_kind() && owner != owner_not_recoverable;
 }
 
-timespec deadline_of(clockid_t clock, uint64_t timeout_ns) {
-  const uint64_t wait_ns = timeout_ns < wait_ns_max ? timeout_ns : wait_ns_max;
-  const uint64_t end_ns = clock_ns(clock) + wait_ns;
-  return {static_cast<time_t>(end_ns / second_ns), static_cast<long>(end_ns % second_ns)};
-}
-
-int lock_until(pthread_mutex_t& mutex, uint64_t timeout_ns) {
 #if defined(__SANITIZE_THREAD__)
-  // GCC 12's TSan does not know clocklock and would take the unlock for one of a free mutex.
-  const timespec deadline = deadline_of(CLOCK_REALTIME, timeout_ns);
-  return ::pthread_mutex_timedlock(&mutex, &deadline);
-#else
-  const timespec deadline = deadline_of(CLOCK_MONOTONIC, timeout_ns);
-  return ::pthread_mutex_clocklock(&mutex, CLOCK_MONOTONIC, &deadline);
-#endif
+// GCC 12's TSan knows neither clocklock nor that timedlock may inherit, and would take the unlock
+// for one of a free mutex; it does know trylock.
+int lock_until(pthread_mutex_t& mutex, uint64_t wait_ns) {
+  constexpr useconds_t look_us = 100;
+  const uint64_t end_ns = monotonic_ns() + wait_ns;
+  int answer = ::pthread_mutex_trylock(&mutex);
+  while (answer == EBUSY && monotonic_ns() < end_ns) {
+    ::usleep(look_us);
+    answer = ::pthread_mutex_trylock(&mutex);
+  }
+  return answer;
 }
+#else
+int lock_until(pthread_mutex_t& mutex, uint64_t wait_ns) {
+  const uint64_t end_ns = monotonic_ns() + wait_ns;
+  const timespec deadline{static_cast<time_t>(end_ns / second_ns),
+                          static_cast<long>(end_ns % second_ns)};
+  return ::pthread_mutex_clocklock(&mutex, CLOCK_MONOTONIC, &deadline);
+}
+#endif
 
 // What glibc answered, in our words. After EOWNERDEAD the mutex is ours but inconsistent; if we die
 // before it is consistent, the kernel hands it over once more and the next one starts here again.
@@ -113,7 +120,7 @@ LockOutcome lock_for(pthread_mutex_t& mutex, uint64_t timeout_ns) {
   if (!is_sound(mutex)) return LockOutcome::broken;
   const LockOutcome first = outcome_of(mutex, ::pthread_mutex_trylock(&mutex));
   if (first != LockOutcome::busy) return first;
-  return outcome_of(mutex, lock_until(mutex, timeout_ns));
+  return outcome_of(mutex, lock_until(mutex, std::min(timeout_ns, wait_ns_max)));
 }
 
 void unlock(pthread_mutex_t& mutex) {

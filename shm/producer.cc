@@ -15,16 +15,20 @@ namespace {
 
 uint64_t now_as(TimestampKind kind) {
   switch (kind) {
-    case TimestampKind::precise: return utc_ns();
-    case TimestampKind::coarse: return utc_coarse_ns();
-    case TimestampKind::off: return 0;
+    case TimestampKind::precise:
+      return utc_ns();
+    case TimestampKind::coarse:
+      return utc_coarse_ns();
+    case TimestampKind::off:
+      return 0;
   }
   return 0;
 }
 
 Fault forked_fault(const Attached& attached) {
-  return {FaultCode::forked, "this producer of station \"" + attached.name() +
-                                 "\" belongs to the parent process; open one of its own after fork"};
+  return {FaultCode::forked,
+          "this producer of station \"" + attached.name() +
+              "\" belongs to the parent process; open one of its own after fork"};
 }
 
 }  // namespace
@@ -62,9 +66,8 @@ Status Producer::bind(std::shared_ptr<Attached> attached) {
                      ? "station \"" + attached->name() +
                            "\" is exclusive and has a living producer; see: loopline ring show " +
                            attached->name()
-                     : "station \"" + attached->name() + "\" has all its " +
-                           std::to_string(slots) + " producers; see: loopline ring show " +
-                           attached->name());
+                     : "station \"" + attached->name() + "\" has all its " + std::to_string(slots) +
+                           " producers; see: loopline ring show " + attached->name());
   }
   // If we die here: the slot's seat is dead, and swept.
   attached_ = std::move(attached);
@@ -120,7 +123,7 @@ void Producer::close() {
 }
 
 Status Producer::claim(uint64_t body_size, uint64_t deadline_ns, OpenFrame& frame) {
-  if (!here()) [[unlikely]] LL_TRY_STATUS(rebind());
+  LL_TRY_STATUS(ensure_here());
   if (body_size > body_max_) [[unlikely]] {
     return Fault(FaultCode::too_large, "a message of " + format_count(body_size) +
                                            " bytes is over the max-message of station \"" +
@@ -142,7 +145,7 @@ Status Producer::commit(OpenFrame& frame, uint16_t flags) {
   if (!frame.open) [[unlikely]] {
     return Fault(FaultCode::invalid_argument, "this message was committed or aborted already");
   }
-  if (!here()) [[unlikely]] LL_TRY_STATUS(rebind());
+  LL_TRY_STATUS(ensure_here());
   claimer_.commit(frame.claim, pack_meta(frame.body_size, FrameType::message, flags),
                   frame.timestamp);
   finish(frame);
@@ -154,7 +157,7 @@ Status Producer::abort(OpenFrame& frame) {
   if (!frame.open) {
     return Fault(FaultCode::invalid_argument, "this message was committed or aborted already");
   }
-  if (!here()) [[unlikely]] LL_TRY_STATUS(rebind());
+  LL_TRY_STATUS(ensure_here());
   claimer_.abort(frame.claim);
   finish(frame);
   return ok();
@@ -166,8 +169,8 @@ void Producer::finish(OpenFrame& frame) {
 }
 
 void Producer::count(uint32_t bytes) {
-  mine_->messages.store(++messages_, std::memory_order_relaxed);  // relaxed: for people
-  mine_->bytes.store(bytes_ += bytes, std::memory_order_relaxed); // relaxed: for people
+  mine_->messages.store(++messages_, std::memory_order_relaxed);   // relaxed: for people
+  mine_->bytes.store(bytes_ += bytes, std::memory_order_relaxed);  // relaxed: for people
 }
 
 Status Producer::rebind() {
@@ -177,9 +180,9 @@ Status Producer::rebind() {
   uint64_t expected = seat_;
   if (!mine_->owner.compare_exchange(expected, seat, std::memory_order_acq_rel,  // acq_rel [slot]
                                      std::memory_order_relaxed)) {  // relaxed: lost to repair
-    return Fault(FaultCode::fenced,
-                 "the thread that used this producer of station \"" + attached_->name() +
-                     "\" ended, and its place was given away; open a new one");
+    return Fault(FaultCode::fenced, "the thread that used this producer of station \"" +
+                                        attached_->name() +
+                                        "\" ended, and its place was given away; open a new one");
   }
   seat_ = seat;
   thread_key_ = thread_key();
@@ -207,7 +210,9 @@ Status Producer::claim_slowly(uint64_t bytes, uint64_t deadline_ns, ClaimOutcome
       case ClaimOutcome::full:
         LL_TRY_STATUS(make_room(claimer_.full_at() + bytes + unit_size, waiter));
         break;
-      case ClaimOutcome::sealed: LL_TRY_STATUS(follow()); break;
+      case ClaimOutcome::sealed:
+        LL_TRY_STATUS(follow());
+        break;
       case ClaimOutcome::confused:
         if (++confusions == 16) {
           return Fault(FaultCode::corrupted, "the ring of station \"" + attached_->name() +
@@ -222,13 +227,16 @@ Status Producer::claim_slowly(uint64_t bytes, uint64_t deadline_ns, ClaimOutcome
 Status Producer::make_room(uint64_t end, Waiter& waiter) {
   const Advance held = advance(attached_->ring(), end);
   switch (held.outcome) {
-    case AdvanceOutcome::moved: return ok();
+    case AdvanceOutcome::moved:
+      return ok();
     case AdvanceOutcome::gated:
-    case AdvanceOutcome::open: return wait_out(end, held, waiter);
+    case AdvanceOutcome::open:
+      return wait_out(end, held, waiter);
     case AdvanceOutcome::used_up:
       return Fault(FaultCode::full, "the ring of station \"" + attached_->name() +
                                         "\" has used up its positions; seal it with a successor");
-    case AdvanceOutcome::corrupt: break;
+    case AdvanceOutcome::corrupt:
+      break;
   }
   return Fault(FaultCode::corrupted, "the ring of station \"" + attached_->name() +
                                          "\" is damaged: cursor slot " +
@@ -273,15 +281,17 @@ Fault Producer::full_fault(const Waiter& waiter, const Advance& held) const {
   std::string who = "a reader of the ring before it";
   if (held.blocker != blocker_is_gate) {
     const Ring& ring = attached_->ring();
-    const auto& owner = gated ? ring.cursors[held.blocker].owner : ring.producers[held.blocker].owner;
+    const auto& owner =
+        gated ? ring.cursors[held.blocker].owner : ring.producers[held.blocker].owner;
     const SeatId seat = owner.load(std::memory_order_acquire);  // acquire [slot]
     const auto person = attached_->roster().describe(seat & ~repairing_bit);
     who = (gated ? "consumer in cursor slot " : "an open message of producer slot ") +
           std::to_string(held.blocker) + " (pid " + std::to_string(person.pid) + " " +
           person.command + ")";
   }
-  return {waiter.may_wait() ? FaultCode::timed_out : FaultCode::full, "station \"" + attached_->name() + "\" is full: " + who +
-                    " holds it; see: loopline ring show " + attached_->name()};
+  return {waiter.may_wait() ? FaultCode::timed_out : FaultCode::full,
+          "station \"" + attached_->name() + "\" is full: " + who +
+              " holds it; see: loopline ring show " + attached_->name()};
 }
 
 }  // namespace loopline::shm

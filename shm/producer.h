@@ -1,13 +1,14 @@
-// Producer: a handle that publishes into a ring, waits for room, cleans up after the dead, and follows
-// a sealed ring to its successor.
+// Producer: a handle that publishes into a ring, waits for room, cleans up after the dead, and
+// follows a sealed ring to its successor.
 //
 //   auto producer = Producer::open(attached);
 //   OpenFrame frame;
 //   if (producer->claim(240, deadline, frame)) { fill(frame.body); producer->commit(frame, 0); }
 //
-// One thread uses it at a time; it may move between threads: the slot is rebound to the new thread's
-// seat before anything is written (R7). In a forked child every call answers `forked`. With nobody
-// asleep, claim and commit make no system call and allocate nothing (timestamps come from the vDSO).
+// One thread uses it at a time; it may move between threads: the slot is rebound to the new
+// thread's seat before anything is written (R7). In a forked child every call answers `forked`.
+// With nobody asleep, claim and commit make no system call and allocate nothing (timestamps come
+// from the vDSO).
 #pragma once
 
 #include <cstddef>
@@ -65,6 +66,10 @@ class Producer {
   void count(uint32_t bytes);
   void close();
   bool here() const { return thread_key() == thread_key_; }
+  Status ensure_here() {
+    if (here()) [[likely]] return ok();
+    return rebind();
+  }
 
   std::shared_ptr<Attached> attached_;
   Claimer claimer_;

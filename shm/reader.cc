@@ -5,7 +5,8 @@ namespace loopline::shm {
 
 ReadOutcome Reader::fall_behind() {
   const Pair oldest = ring_.window_start();
-  if (oldest.first <= at_.first) return ReadOutcome::none;  // limit is behind what we saw: look again
+  if (oldest.first <= at_.first)
+    return ReadOutcome::none;  // limit is behind what we saw: look again
   lost_ += oldest.second - at_.second;
   restart(oldest);
   return ReadOutcome::lapped;

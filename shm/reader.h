@@ -1,13 +1,14 @@
-// Reader: walks the committed frames of a ring and accepts only what was committed in this lap (R4).
+// Reader: walks the committed frames of a ring and accepts only what was committed in this lap
+// (R4).
 //
 // The word of a frame alone is the truth unless its predecessor said NEXT_VERIFY: then the place
-// looked committed before its time (old payload, perhaps an adversary's), and the side word decides,
-// because the claimer recorded there what it found. After a side check the word is loaded again: the
-// first look may have seen the imitation.
+// looked committed before its time (old payload, perhaps an adversary's), and the side word
+// decides, because the claimer recorded there what it found. After a side check the word is loaded
+// again: the first look may have seen the imitation.
 //
-// Two ways to read: `next` trusts that the reader's cursor gates the window and hands out views into
-// the ring; `next_copy` copies and then checks that the window had not passed (R6), for lossy readers
-// and tools. Neither publishes anything; a Reader is private to one thread.
+// Two ways to read: `next` trusts that the reader's cursor gates the window and hands out views
+// into the ring; `next_copy` copies and then checks that the window had not passed (R6), for lossy
+// readers and tools. Neither publishes anything; a Reader is private to one thread.
 #pragma once
 
 #include <utility>
@@ -28,9 +29,9 @@ struct FrameView {
 
 enum class ReadOutcome {
   frame,
-  none,     // nothing committed at our place yet
-  sealed,   // the ring ends here
-  lapped,   // (next_copy) the window passed us; at() is the oldest place again, lost() says how many
+  none,    // nothing committed at our place yet
+  sealed,  // the ring ends here
+  lapped,  // (next_copy) the window passed us; at() is the oldest place again, lost() says how many
   corrupt,  // bytes that no writer of ours left
 };
 
@@ -80,7 +81,8 @@ class Reader {
         ring_.side(at_.first).load(std::memory_order_acquire);  // acquire [mimic] [claim]
     if (ring_.side_lap(side) != ring_.lap(at_.first)) return false;
     if ((side & side_mimic) != 0 && (side & side_state_mask) != side_committed) return false;
-    word = place.load(std::memory_order_acquire);  // acquire [commit]: the first may be an imitation
+    word =
+        place.load(std::memory_order_acquire);  // acquire [commit]: the first may be an imitation
     return carries_tag(word, at_.first);
   }
 

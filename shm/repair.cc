@@ -30,9 +30,11 @@ uint64_t repair_owner(const Ring& ring, uint32_t owner) {
     }
     const uint64_t bytes = ring.side_bytes(side);
     if (Ring::side_owner(side) == owner && (side & side_state_mask) == side_claimed) {
-      const uint64_t word = ring.word(at.first).load(std::memory_order_acquire);  // acquire [commit]
+      const uint64_t word =
+          ring.word(at.first).load(std::memory_order_acquire);  // acquire [commit]
       const bool open = !Ring::is_committed(side, word, at.first);
-      if (!ring.still_inside(at.first)) {  // R6: without it, committed frames were lost in 2 of 10 runs
+      if (!ring.still_inside(
+              at.first)) {  // R6: without it, committed frames were lost in 2 of 10 runs
         at = ring.window_start();
         continue;
       }
@@ -94,23 +96,25 @@ Cleaned Janitor::clean_cursor_locked(uint32_t slot) {
     return Cleaned::nothing;
   }
   // If we die here: as above, the next one goes on.
-  theirs.cursor.store(no_cursor, std::memory_order_release);              // release [cursor]
-  ring_.control->reaped.fetch_add(1, std::memory_order_relaxed);          // relaxed: for people
-  theirs.owner.store(nobody, std::memory_order_release);                  // release [slot]
+  theirs.cursor.store(no_cursor, std::memory_order_release);      // release [cursor]
+  ring_.control->reaped.fetch_add(1, std::memory_order_relaxed);  // relaxed: for people
+  theirs.owner.store(nobody, std::memory_order_release);          // release [slot]
   ring_if_parked(ring_.control->space_bell);
   return Cleaned::done;
 }
 
 Cleaned Janitor::clean_producer(uint32_t slot) {
   if (slot >= ring_.producer_slots) return Cleaned::nothing;
-  const uint64_t seat = ring_.producers[slot].owner.load(std::memory_order_acquire);  // acquire [slot]
+  const uint64_t seat =
+      ring_.producers[slot].owner.load(std::memory_order_acquire);  // acquire [slot]
   if (!looks_dead(seat)) return Cleaned::nothing;
   return under_lock([&] { return clean_producer_locked(slot); });
 }
 
 Cleaned Janitor::clean_cursor(uint32_t slot) {
   if (slot >= ring_.cursor_slots) return Cleaned::nothing;
-  const uint64_t seat = ring_.cursors[slot].owner.load(std::memory_order_acquire);  // acquire [slot]
+  const uint64_t seat =
+      ring_.cursors[slot].owner.load(std::memory_order_acquire);  // acquire [slot]
   if (!looks_dead(seat)) return Cleaned::nothing;
   return under_lock([&] { return clean_cursor_locked(slot); });
 }

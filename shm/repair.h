@@ -1,9 +1,9 @@
 // Repair: what the dead left half-made is finished by whoever it blocks.
 //
-// A producer that died inside a claim leaves an open frame: it is completed as a filler that carries its
-// sequence. A consumer that died leaves a cursor that holds the window: it is released. Both happen
-// under the ring's robust lock, on a slot that is read again there and whose thread is dead now (R7),
-// and are idempotent: a repairer that dies half-way is followed by the next one.
+// A producer that died inside a claim leaves an open frame: it is completed as a filler that
+// carries its sequence. A consumer that died leaves a cursor that holds the window: it is released.
+// Both happen under the ring's robust lock, on a slot that is read again there and whose thread is
+// dead now (R7), and are idempotent: a repairer that dies half-way is followed by the next one.
 #pragma once
 
 #include "mapping.h"
@@ -17,11 +17,11 @@ namespace loopline::shm {
 uint64_t repair_owner(const Ring& ring, uint32_t owner);
 
 enum class Cleaned {
-  nothing,   // alive, or already clean
+  nothing,  // alive, or already clean
   done,
-  busy,      // the ring lock is held by somebody alive (perhaps stopped): try again
-  may_not,   // this process may only read the ring: others will repair it
-  broken,    // the lock's bytes are garbage
+  busy,     // the ring lock is held by somebody alive (perhaps stopped): try again
+  may_not,  // this process may only read the ring: others will repair it
+  broken,   // the lock's bytes are garbage
 };
 
 // One ring's caretaker, as seen from one attached process.
@@ -37,12 +37,14 @@ class Janitor {
   // Everything dead on this ring: at attach, and by tools.
   void sweep();
 
-  // The seat that keeps the frame at `position` open, nobody when it is committed, unclaimed, or not
-  // in the window any more.
+  // The seat that keeps the frame at `position` open, nobody when it is committed, unclaimed, or
+  // not in the window any more.
   SeatId owner_of_open(uint64_t position, uint32_t& slot) const;
 
  private:
-  bool looks_dead(SeatId seat) const { return seat != nobody && !roster_.alive(seat & ~repairing_bit); }
+  bool looks_dead(SeatId seat) const {
+    return seat != nobody && !roster_.alive(seat & ~repairing_bit);
+  }
   Cleaned clean_producer_locked(uint32_t slot);
   Cleaned clean_cursor_locked(uint32_t slot);
   template <class Work>

@@ -1,8 +1,8 @@
 // Ring: the places of a log ring in shared memory, by position.
 //
-// A position is an absolute byte offset that never wraps; off(P) = P mod capacity, lap(P) = P / capacity
-// + 1. The frames form one chain from the start of the log to the frontier. Each unit has, besides its
-// data, a side claim word that only producers and repairers touch:
+// A position is an absolute byte offset that never wraps; off(P) = P mod capacity and
+// lap(P) = P / capacity + 1. The frames form one chain from the start of the log to the frontier.
+// Each unit has, besides its data, a side claim word that only producers and repairers touch:
 //
 //   63            13+L      13          12      11..2    1..0
 //   +---------------+--------+-----------+-------+--------+-------+
@@ -10,29 +10,35 @@
 //   +---------------+--------+-----------+-------+--------+-------+
 //
 // Invariants (RING.md has them whole; the files that keep them are named)
-//   R1 chain       side[P] gets lap(P) only by the claim at P                         claim.h
-//   R2 window      limit - capacity is a boundary; nothing unread is overwritten      window.cc
-//   R3 quiescence  bytes in [frontier, limit) have no writer                          claim.h, window.cc
-//   R4 truth       what a consumer accepts was committed in this lap                  reader.h
-//   R5 ownership   only the owner, or repair, writes an uncommitted frame             claim.h, repair.cc
-//   R6 stale       who walks without a gating cursor looks at limit after each read   reader.cc, repair.cc
-//   R7 one         repair acts under the ring lock, on what is dead now               repair.cc
-//   R8 pairs       every stored pair is a boundary with its true number               everywhere
+//   R1 chain       side[P] gets lap(P) only by the claim at P (claim.h)
+//   R2 window      limit - capacity is a boundary; nothing unread is overwritten (window.cc)
+//   R3 quiescence  bytes in [frontier, limit) have no writer (claim.h, window.cc)
+//   R4 truth       what a consumer accepts was committed in this lap (reader.h)
+//   R5 ownership   only the owner, or repair, writes an uncommitted frame (claim.h, repair.cc)
+//   R6 stale       who walks without a gating cursor looks at limit after each read (reader.cc)
+//   R7 one         repair acts under the ring lock, on what is dead now (repair.cc)
+//   R8 pairs       every stored pair is a boundary with its true number (everywhere)
 // Happens-before edges, used in all of these files
-//   [commit]  word(P) released by the owner -> acquired by readers      header and payload are visible
-//   [claim]   side[P] CAS -> whoever reads the side word                the owner's earlier window reads
-//   [mimic]   side[P] COMMITTED after word(P) -> the verifying reader   the word is the real one
-//   [cursor]  cursor stored -> advance loads it                         the reads behind it are done
-//   [window]  limit CAS -> claimers load it                             earlier writers and readers are done
-//   [join]    cursor {0,0}, then limit's epoch -> advance               an advancer sees the joiner or fails
-//   [seal]    seal state -> joiners, gate checks                        a joiner sees the seal or is seen
+//   [commit]  word(P) released by the owner -> readers acquire it     header and payload are there
+//   [claim]   side[P] CAS -> whoever reads the side word              the owner's window reads
+//   [mimic]   side[P] COMMITTED after word(P) -> verifying readers    the word is the real one
+//   [cursor]  cursor stored -> advance loads it                       the reads behind it are done
+//   [window]  limit CAS -> claimers load it                           earlier users are done
+//   [join]    cursor {0,0}, then limit's epoch -> advance             it sees the joiner, or fails
+//   [stale]   fence before the payload -> fence after the copy        who saw it sees limit too
+//   [seal]    seal state <-> cursors, a fence on both sides           one of the two is seen
 #pragma once
 
 #include "layout.h"
 
 namespace loopline::shm {
 
-enum SideState : uint64_t { side_none = 0, side_claimed = 1, side_committed = 2, side_state_mask = 3 };
+enum SideState : uint64_t {
+  side_none = 0,
+  side_claimed = 1,
+  side_committed = 2,
+  side_state_mask = 3
+};
 constexpr uint64_t side_mimic = 1u << 12;
 
 struct Ring {
@@ -82,8 +88,8 @@ struct Ring {
   }
   static uint32_t side_owner(uint64_t side) { return static_cast<uint32_t>(side >> 2) & 1023; }
   uint64_t make_side(uint64_t position, uint64_t bytes, uint32_t owner, bool mimic) const {
-    return lap(position) << lap_shift() | (bytes / unit_size - 1) << 13 |
-           (mimic ? side_mimic : 0) | static_cast<uint64_t>(owner) << 2 | side_claimed;
+    return lap(position) << lap_shift() | (bytes / unit_size - 1) << 13 | (mimic ? side_mimic : 0) |
+           static_cast<uint64_t>(owner) << 2 | side_claimed;
   }
   // R4 with the side word at hand, of this lap: committed in this lap.
   static bool is_committed(uint64_t side, uint64_t word, uint64_t position) {
@@ -104,8 +110,8 @@ struct Ring {
   // R6: called after a read at `position` by one whom nothing holds the window for.
   bool still_inside(uint64_t position) const {
     fence(std::memory_order_acquire);  // acquire [stale]: pairs with the claimer's fence
-    return limit_position(control->limit.pair.load_first(
-               std::memory_order_relaxed)) <= position + capacity;  // relaxed: the fence orders it
+    return limit_position(control->limit.pair.load_first(std::memory_order_relaxed)) <=
+           position + capacity;  // relaxed: the fence orders it
   }
 };
 

@@ -15,13 +15,15 @@ Claim claim_seal(const Ring& ring, uint64_t target) {
   // Live producers may claim in between, each one moves the frontier; it cannot go past the window.
   const ClaimOutcome outcome = claimer.claim(unit_size, seal);
   if (outcome == ClaimOutcome::sealed) {
-    const uint64_t side = ring.side(seal.position).load(std::memory_order_acquire);  // acquire [claim]
+    const uint64_t side =
+        ring.side(seal.position).load(std::memory_order_acquire);  // acquire [claim]
     seal.bytes = unit_size;
     seal.mimic = (side & side_mimic) != 0;
   } else if (outcome != ClaimOutcome::claimed) {
     return {};  // a unit is always kept for us: these words are no ring's
   }
-  ring.control->seal.at.store({seal.position, seal.sequence}, std::memory_order_release);  // release [sealed]
+  ring.control->seal.at.store({seal.position, seal.sequence},
+                              std::memory_order_release);  // release [sealed]
   return seal;
 }
 
@@ -38,10 +40,13 @@ void give_birth(const Ring& successor, Pair start) {
 }
 
 void commit_seal(const Ring& ring, const Claim& seal) {
-  const uint64_t side = ring.side(seal.position).load(std::memory_order_acquire);  // acquire [claim]
-  const uint64_t word = ring.word(seal.position).load(std::memory_order_acquire);  // acquire [commit]
+  const uint64_t side =
+      ring.side(seal.position).load(std::memory_order_acquire);  // acquire [claim]
+  const uint64_t word =
+      ring.word(seal.position).load(std::memory_order_acquire);  // acquire [commit]
   if (!Ring::is_committed(side, word, seal.position)) {
-    Claimer::complete_frame(ring, seal, pack_meta(unit_size - frame_header_size, FrameType::seal, 0), 0, 0);
+    Claimer::complete_frame(ring, seal,
+                            pack_meta(unit_size - frame_header_size, FrameType::seal, 0), 0, 0);
   }
   shm::ring(ring.control->data_bell);
   shm::ring(ring.control->space_bell);
@@ -52,7 +57,8 @@ bool is_born(const Ring& ring) {
 }
 
 bool is_sealed(const Ring& ring) {
-  const uint64_t at = ring.control->seal.at.load_first(std::memory_order_acquire);  // acquire [sealed]
+  const uint64_t at =
+      ring.control->seal.at.load_first(std::memory_order_acquire);  // acquire [sealed]
   if (at == 0) return false;
   const uint64_t side = ring.side(at).load(std::memory_order_acquire);  // acquire [claim]
   if (ring.side_lap(side) != ring.lap(at) || Ring::side_owner(side) != seal_owner) return false;

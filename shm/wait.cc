@@ -19,8 +19,8 @@ namespace loopline::shm {
 
 namespace {
 
-// Marks the owner's lock word so that the kernel wakes us at its death, and returns the value to sleep
-// on; 0 when the owner is gone already.
+// Marks the owner's lock word so that the kernel wakes us at its death, and returns the value to
+// sleep on; 0 when the owner is gone already.
 uint32_t announce_watch(Atomic<uint32_t>& word) {
   uint32_t seen = word.load(std::memory_order_acquire);  // acquire [watch]: pairs with the kernel
   for (;;) {

@@ -1,7 +1,7 @@
 // Wait: how long to spin, when to sleep, and whose death to wake up for.
 //
-// A futex wakes a sleeper in 33-60 us and costs the waker 14.5 us, so a waiter first spins for about
-// that long. A sleeper whose next frame is held open waits on the owner's robust lock as well
+// A futex wakes a sleeper in 33-60 us and costs the waker 14.5 us, so a waiter first spins for
+// about that long. A sleeper whose next frame is held open waits on the owner's robust lock as well
 // (futex_waitv): the kernel wakes it when the owner dies. What remains, a waker killed between its
 // store and its wake, is bounded by a time-out that backs off from 10 ms to 1 s.
 #pragma once
@@ -29,8 +29,8 @@ class Waiter {
  public:
   Waiter(WaitKind kind, uint64_t deadline_ns) : kind_(kind), deadline_ns_(deadline_ns) {}
 
-  // One round of spinning; false when it is time to sleep. Yields the core now and then, in case the
-  // peer shares it.
+  // One round of spinning; false when it is time to sleep. Yields the core now and then, in case
+  // the peer shares it.
   bool spin();
   // Every so many rounds, and before each sleep: the moment to look whether somebody died.
   bool time_to_look_around() const { return (rounds_ & 4095) == 0; }

@@ -34,8 +34,9 @@ Slowest slowest_cursor(const Ring& ring) {
                    blocker_is_gate);
   const uint32_t count = slots_in_use(ring);
   for (uint32_t index = 0; index < count; ++index) {
-    slowest.consider(ring.cursors[index].cursor.load(std::memory_order_acquire),  // acquire [cursor]
-                     index);
+    slowest.consider(
+        ring.cursors[index].cursor.load(std::memory_order_acquire),  // acquire [cursor]
+        index);
   }
   return slowest;
 }
@@ -48,9 +49,9 @@ bool move_limit(const Ring& ring, Pair loaded, Pair to) {
       std::memory_order_relaxed);                      // relaxed: the caller looks again
 }
 
-// Nobody gates: over the oldest committed frames, until `end` fits, and a sixteenth of the ring more so
-// that the next claims need not walk. Every read is checked at once by the CAS from `loaded`: a
-// window that moved under us makes it fail (R6).
+// Nobody gates: over the oldest committed frames, until `end` fits, and a sixteenth of the ring
+// more so that the next claims need not walk. Every read is checked at once by the CAS from
+// `loaded`: a window that moved under us makes it fail (R6).
 Advance walk_oldest(const Ring& ring, Pair loaded, uint64_t end) {
   const auto limit = LimitWord::unpack(loaded);
   const Pair from{limit.position - ring.capacity, limit.sequence};
@@ -106,22 +107,22 @@ std::optional<uint32_t> take_cursor_slot(const Ring& ring, SeatId seat, CursorKi
     CursorSlot& slot = ring.cursors[index];
     uint64_t expected = nobody;
     if (!slot.owner.compare_exchange(expected, seat,
-                                     std::memory_order_acq_rel,      // acq_rel [slot]
-                                     std::memory_order_relaxed)) {   // relaxed: taken, next one
+                                     std::memory_order_acq_rel,     // acq_rel [slot]
+                                     std::memory_order_relaxed)) {  // relaxed: taken, next one
       continue;
     }
     // If we die here: the slot gates nothing; whoever sweeps frees it (repair.cc).
-    slot.messages.store(0, std::memory_order_relaxed);  // relaxed: for people
-    slot.bytes.store(0, std::memory_order_relaxed);     // relaxed: for people
-    slot.lost.store(0, std::memory_order_relaxed);      // relaxed: for people
-    slot.waiting.store(0, std::memory_order_relaxed);   // relaxed: for people
-    slot.shown.store({}, std::memory_order_relaxed);    // relaxed: for people
+    slot.messages.store(0, std::memory_order_relaxed);                        // relaxed: for people
+    slot.bytes.store(0, std::memory_order_relaxed);                           // relaxed: for people
+    slot.lost.store(0, std::memory_order_relaxed);                            // relaxed: for people
+    slot.waiting.store(0, std::memory_order_relaxed);                         // relaxed: for people
+    slot.shown.store({}, std::memory_order_relaxed);                          // relaxed: for people
     slot.kind.store(static_cast<uint32_t>(kind), std::memory_order_relaxed);  // relaxed: for people
-    uint32_t count = ring.control->cursor_count.load(std::memory_order_relaxed);  // relaxed: CAS below
-    while (count < index + 1 &&
-           !ring.control->cursor_count.compare_exchange(
-               count, index + 1, std::memory_order_acq_rel,  // acq_rel [join]
-               std::memory_order_relaxed)) {                 // relaxed: looked at again
+    uint32_t count =
+        ring.control->cursor_count.load(std::memory_order_relaxed);  // relaxed: CAS below
+    while (count < index + 1 && !ring.control->cursor_count.compare_exchange(
+                                    count, index + 1, std::memory_order_acq_rel,  // acq_rel [join]
+                                    std::memory_order_relaxed)) {  // relaxed: looked at again
     }
     return index;
   }
@@ -131,7 +132,7 @@ std::optional<uint32_t> take_cursor_slot(const Ring& ring, SeatId seat, CursorKi
 std::optional<Pair> join(const Ring& ring, uint32_t slot) {
   CursorSlot& mine = ring.cursors[slot];
   // If we die from here on: {0, 0} blocks the window until a blocked producer reaps us (repair.cc).
-  mine.cursor.store({0, 0}, std::memory_order_release);  // release [join]
+  mine.cursor.store({0, 0}, std::memory_order_release);                    // release [join]
   Pair loaded = ring.control->limit.pair.load(std::memory_order_acquire);  // acquire [window]
   for (;;) {
     auto limit = LimitWord::unpack(loaded);

@@ -1,8 +1,9 @@
 // Window: how far producers may go, and who holds them back.
 //
-// limit = slowest gating cursor + capacity. Anyone who needs room moves it; it is one 16-byte pair that
-// changes only by CAS from the exact value that was loaded BEFORE the cursors were. A ring that nobody
-// gates keeps its newest frames: whoever needs room walks over the oldest committed ones.
+// limit = slowest gating cursor + capacity. Anyone who needs room moves it; it is one 16-byte pair
+// that changes only by CAS from the exact value that was loaded BEFORE the cursors were. A ring
+// that nobody gates keeps its newest frames: whoever needs room walks over the oldest committed
+// ones.
 #pragma once
 
 #include <optional>
@@ -31,8 +32,8 @@ Advance advance(const Ring& ring, uint64_t end);
 // A free cursor slot taken for `seat`, its cursor still gating nothing; nullopt: all are taken.
 std::optional<uint32_t> take_cursor_slot(const Ring& ring, SeatId seat, CursorKind kind);
 
-// Starts gating at the oldest boundary of the window and returns it. nullopt: joins came faster than
-// the epoch can count between two advances (a million); try again.
+// Starts gating at the oldest boundary of the window and returns it. nullopt: joins came faster
+// than the epoch can count between two advances (a million); try again.
 std::optional<Pair> join(const Ring& ring, uint32_t slot);
 
 // Stops gating and frees the slot; false when `seat` no longer holds it (it was reaped).

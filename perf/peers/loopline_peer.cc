@@ -1,4 +1,5 @@
-// LooplinePeer: its cases, and those that only Loopline has: create, attach, and the death of a producer.
+// LooplinePeer: its cases, and those that only Loopline has: create, attach, and the death of a
+// producer.
 #include "loopline_peer.h"
 
 #include <sys/mman.h>
@@ -145,8 +146,7 @@ class Busy {
 // SIGKILL of a producer inside a claim, until the consumer has the message behind it.
 Result<Measurement> measure_kill(bool busy) {
   Measurement measurement = empty_measurement();
-  void* memory =
-      ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void* memory = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return fault_from_errno(errno, "cannot map a page");
   auto& victim = *static_cast<Victim*>(memory);
   LL_TRY(station, Station::create("kill", options_8_mib(), bench_instance()));

@@ -1,8 +1,8 @@
 // LooplinePeer: Loopline as its users have it, through the public library.
 //
-// A station per direction in a temporary instance that goes with the process. Timestamps are off (the
-// peers keep none); everything else is the default. The sender claims in place, the receiver reads
-// runs of views.
+// A station per direction in a temporary instance that goes with the process. Timestamps are off
+// (the peers keep none); everything else is the default. The sender claims in place, the receiver
+// reads runs of views.
 #pragma once
 
 #include <memory>
@@ -56,13 +56,13 @@ class LooplinePeer {
     template <class Handle>
     size_t poll(Handle&& handle, size_t max) {
       const auto count = consumer_.poll(
-          [&](const Message& message) { handle(message.payload().data(), message.payload().size()); },
+          [&](const Message& message) {
+            handle(message.payload().data(), message.payload().size());
+          },
           max);
       return count ? *count : 0;
     }
-    void sleep(uint64_t timeout_ns) {
-      (void)consumer_.wait(std::chrono::nanoseconds(timeout_ns));
-    }
+    void sleep(uint64_t timeout_ns) { (void)consumer_.wait(std::chrono::nanoseconds(timeout_ns)); }
 
    private:
     Consumer consumer_;

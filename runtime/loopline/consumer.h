@@ -7,8 +7,8 @@
 //   }
 //
 // A lossless consumer (the default) misses nothing: producers wait for it when the ring is full. A
-// `.lossy` one never holds anybody back; what it missed is told by gap(). One thread uses a consumer at
-// a time; it may be moved to another. In a forked child every call answers `forked`.
+// `.lossy` one never holds anybody back; what it missed is told by gap(). One thread uses a
+// consumer at a time; it may be moved to another. In a forked child every call answers `forked`.
 #pragma once
 
 #include <algorithm>
@@ -20,13 +20,14 @@
 #include <utility>
 
 #include "loopline/message.h"
-#include "loopline/visibility.h"
+#include "shm/base/visibility.h"
 #include "shm/base/result.h"
 
 namespace loopline {
 
 enum class From { earliest, latest };
-// spin: a core for the lowest latency; adaptive: about 50 us of it, then sleep; park: sleep at once.
+// spin: a core for the lowest latency; adaptive: about 50 us of it, then sleep; park: sleep at
+// once.
 enum class Wait { spin, adaptive, park };
 
 struct ConsumerOptions {

@@ -7,7 +7,7 @@
 #include <span>
 #include <string_view>
 
-#include "loopline/visibility.h"
+#include "shm/base/visibility.h"
 #include "shm/base/header.h"
 
 namespace loopline {

@@ -7,8 +7,8 @@
 //   producer->publish(bytes);                          // the same with one copy
 //
 // One thread uses a producer at a time; it may be moved to another. In a forked child every call
-// answers `forked`. Messages become visible in the order of their claims; until a slot is committed,
-// everything behind it waits, so fill it at once.
+// answers `forked`. Messages become visible in the order of their claims; until a slot is
+// committed, everything behind it waits, so fill it at once.
 #pragma once
 
 #include <chrono>
@@ -20,7 +20,7 @@
 #include <string_view>
 
 #include "loopline/message.h"
-#include "loopline/visibility.h"
+#include "shm/base/visibility.h"
 #include "shm/base/result.h"
 
 namespace loopline {
@@ -77,7 +77,8 @@ class LL_EXPORT Producer {
   // Slots must be gone before their producer.
   ~Producer();
 
-  // Faults: too_large, full (reject), timed_out, fenced, forked, closed (station removed), corrupted.
+  // Faults: too_large, full (reject), timed_out, fenced, forked, closed (station removed),
+  // corrupted.
   Result<Slot> claim(size_t payload_bytes, const PublishOptions& options = {});
   // The sequence it got. Faults: as claim.
   Result<uint64_t> publish(std::span<const std::byte> payload, const PublishOptions& options = {});

@@ -15,7 +15,7 @@
 
 #include "loopline/consumer.h"
 #include "loopline/producer.h"
-#include "loopline/visibility.h"
+#include "shm/base/visibility.h"
 #include "shm/base/result.h"
 #include "shm/base/units.h"
 

@@ -72,9 +72,7 @@ Slot::~Slot() {
   if (producer_ != nullptr) (void)abort();
 }
 
-uint64_t Slot::sequence() const {
-  return std::bit_cast<shm::OpenFrame>(state_).claim.sequence;
-}
+uint64_t Slot::sequence() const { return std::bit_cast<shm::OpenFrame>(state_).claim.sequence; }
 
 Status Slot::commit() {
   auto frame = std::bit_cast<shm::OpenFrame>(state_);

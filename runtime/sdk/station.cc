@@ -95,7 +95,8 @@ Result<shm::Mapping> find_ring(const shm::Directory& directory, const shm::RingO
       if (mapping || mapping.fault().code() != FaultCode::no_permission) return mapping;
       return directory.attach(name, 0, shm::Access::look);
     }
-    case Opening::create: return directory.create(ring);
+    case Opening::create:
+      return directory.create(ring);
     case Opening::open_or_create:
       return directory.open_or_create(ring, asked_of(options), shm::Access::consume);
   }
@@ -145,8 +146,9 @@ Result<Producer> Station::producer(const ProducerOptions& options) const {
   LL_TRY(attached, state_->attach(shm::Access::produce));
   const bool reject = attached->header().when_full == shm::WhenFull::reject;
   LL_TRY(ring, shm::Producer::open(attached));
-  auto state = std::make_unique<ProducerState>(ProducerState{
-      std::move(ring), reject, options.identified, options.id, options.epoch, options.first_sequence});
+  auto state = std::make_unique<ProducerState>(
+      ProducerState{std::move(ring), reject, options.identified, options.id, options.epoch,
+                    options.first_sequence});
   if (state->id == 0) state->id = state->ring.identity();
   return Producer(std::move(state));
 }

@@ -1,10 +1,11 @@
-// Atomic: the one alias through which every word that several processes or threads share is read and written.
+// Atomic: the one alias through which every word that several processes or threads share is read
+// and written.
 //
 // The product uses the plain implementation below. A build may put its own in place with
-// LL_ATOMIC_ALIAS (a quoted header): the model test explores every interleaving and every stale read
-// through it, the crash test kills a process between any two accesses. The alias therefore offers
-// everything that touches shared memory: 4- and 8-byte words, aligned 16-byte pairs, fences, bulk
-// copies, and the futex in "futex.h".
+// LL_ATOMIC_ALIAS (a quoted header): the model test explores every interleaving and every stale
+// read through it, the crash test kills a process between any two accesses. The alias therefore
+// offers everything that touches shared memory: 4- and 8-byte words, aligned 16-byte pairs, fences,
+// bulk copies, and the futex in "futex.h".
 //
 // What a replacement must keep: sizes, alignment, and these names and signatures.
 #pragma once
@@ -57,8 +58,8 @@ class Atomic {
 };
 
 // An aligned pair of words, read and written by one 16-byte vector access. AMD and Intel promise
-// that aligned 16-byte accesses are atomic on every processor with AVX; GCC's std::atomic of 16 bytes
-// goes through libatomic, whose load writes (it faults on a read-only mapping), hence ours.
+// that aligned 16-byte accesses are atomic on every processor with AVX; GCC's std::atomic of 16
+// bytes goes through libatomic, whose load writes (it faults on a read-only mapping), hence ours.
 class alignas(16) AtomicPair {
  public:
   Pair load(std::memory_order order) const {
@@ -106,8 +107,9 @@ inline void prefetch_write(const void* address) {
   __asm__ volatile("prefetchw %0" : : "m"(*static_cast<const char*>(address)));
 }
 
-// Bulk bytes into and out of shared memory. Bytes out of a place that may be overwritten meanwhile are
-// only trusted once the reader has looked again (R6); the race is meant, so TSan does not judge it.
+// Bulk bytes into and out of shared memory. Bytes out of a place that may be overwritten meanwhile
+// are only trusted once the reader has looked again (R6); the race is meant, so TSan does not judge
+// it.
 inline void copy_to_shared(void* to, const void* from, size_t size) { std::memcpy(to, from, size); }
 #if defined(__SANITIZE_THREAD__)
 __attribute__((no_sanitize("thread"), noinline)) inline void copy_from_shared(void* to,

@@ -1,7 +1,8 @@
 // Futex: sleep until a word in shared memory is rung, and ring it.
 //
-// The shared kind of futex throughout: it works across processes that map the same file. A build with
-// LL_ATOMIC_ALIAS brings these two functions itself, so that a model can lose no wake-up unseen.
+// The shared kind of futex throughout: it works across processes that map the same file. A build
+// with LL_ATOMIC_ALIAS brings these two functions itself, so that a model can lose no wake-up
+// unseen.
 #pragma once
 
 #include "atomic.h"
@@ -10,8 +11,8 @@
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
-#include <ctime>
 #include <unistd.h>
+#include <ctime>
 
 namespace loopline {
 

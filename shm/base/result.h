@@ -58,13 +58,13 @@ inline Status ok() { return Unit{}; }
 
 #define LL_JOIN_INNER(left, right) left##right
 #define LL_JOIN(left, right) LL_JOIN_INNER(left, right)
-#define LL_TRY(name, expression)                                  \
-  auto LL_JOIN(name, _result) = (expression);                     \
+#define LL_TRY(name, expression)                                      \
+  auto LL_JOIN(name, _result) = (expression);                         \
   if (!LL_JOIN(name, _result)) return LL_JOIN(name, _result).fault(); \
   auto& name = *LL_JOIN(name, _result)
 // The same for a step whose value nobody needs.
-#define LL_TRY_STATUS(expression)                             \
-  do {                                                        \
-    auto ll_status = (expression);                            \
-    if (!ll_status) return ll_status.fault();                 \
+#define LL_TRY_STATUS(expression)             \
+  do {                                        \
+    auto ll_status = (expression);            \
+    if (!ll_status) return ll_status.fault(); \
   } while (false)

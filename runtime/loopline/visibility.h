@@ -1,4 +1,0 @@
-// Visibility: the mark of what the library exports; everything else stays hidden.
-#pragma once
-
-#define LL_EXPORT __attribute__((visibility("default")))
