@@ -1,6 +1,7 @@
 // Producer: slots over open frames of the ring, extensions written at claim.
 #include "loopline/producer.h"
 
+#include <algorithm>
 #include <bit>
 #include <utility>
 
@@ -39,7 +40,9 @@ Status open_frame(ProducerState& state, size_t payload_bytes, const PublishOptio
   fields.headers = options.headers;
   if (state.identified) fields.producer = {state.id, state.next_sequence, state.epoch};
   LL_TRY(size, shm::extension_size(fields));
-  LL_TRY_STATUS(state.ring.claim(size + payload_bytes, deadline_of(state, options), opened.frame));
+  // A sum that wraps is refused like any other that is too large.
+  const uint64_t body_size = std::max<uint64_t>(payload_bytes, size + payload_bytes);
+  LL_TRY_STATUS(state.ring.claim(body_size, deadline_of(state, options), opened.frame));
   shm::write_extension(fields, size, opened.frame.body);
   opened.payload = opened.frame.body + size;
   opened.flags = shm::flag_extension;
