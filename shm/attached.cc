@@ -60,6 +60,17 @@ std::string Attached::name() const {
   return std::string(header().factory) + "/" + header().station;
 }
 
+Result<SeatId> Attached::my_seat() {
+  const uint64_t* const ours = roster_->uuid();
+  if (ours[0] != header().roster_uuid[0] || ours[1] != header().roster_uuid[1]) {
+    return Fault(FaultCode::corrupted,
+                 "the ring of station \"" + name() +
+                     "\" belongs to another roster of living threads than its folder holds now; "
+                     "was the file replaced? Remove the station and make it again");
+  }
+  return roster_->my_seat();
+}
+
 Fault Attached::damaged(const std::string& why) const {
   return {FaultCode::corrupted, "the ring of station \"" + name() + "\" is damaged: " + why};
 }

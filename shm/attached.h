@@ -25,6 +25,9 @@ class Attached {
   const RingHeader& header() const { return mapping_.header(); }
   const Ring& ring() const { return ring_; }
   Roster& roster() { return *roster_; }
+  // The calling thread's seat. Faults: corrupted when the ring's slots name seats of another roster
+  // (its file was replaced), and what the roster says.
+  Result<SeatId> my_seat();
   Janitor janitor() { return {mapping_, ring_, *roster_}; }
   // Not sealed, as far as we know.
   bool is_open() const;

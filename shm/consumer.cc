@@ -52,7 +52,7 @@ Status Consumer::bind(std::shared_ptr<Attached> attached, From from, Arrival arr
     mine_ = ghost_.get();
     seat_ = nobody;
   } else {
-    LL_TRY(seat, attached_->roster().my_seat());
+    LL_TRY(seat, attached_->my_seat());
     LL_TRY_STATUS(take_place(seat));
   }
   return start_reading(from, arrival);
@@ -316,7 +316,7 @@ Status Consumer::rebind() {
     thread_key_ = thread_key();
     return ok();
   }
-  LL_TRY(seat, attached_->roster().my_seat());
+  LL_TRY(seat, attached_->my_seat());
   uint64_t expected = seat_;
   if (!mine_->owner.compare_exchange(expected, seat, std::memory_order_acq_rel,  // acq_rel [slot]
                                      std::memory_order_relaxed)) {  // relaxed: lost to a reaper

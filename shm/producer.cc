@@ -47,7 +47,7 @@ Status Producer::bind(std::shared_ptr<Attached> attached) {
     return Fault(FaultCode::no_permission,
                  "station \"" + attached->name() + "\" was not opened for producing");
   }
-  LL_TRY(seat, attached->roster().my_seat());
+  LL_TRY(seat, attached->my_seat());
   const Ring& ring = attached->ring();
   attached->janitor().sweep();  // slots of the dead are free slots
   const uint32_t slots = attached->header().exclusive != 0 ? 1 : ring.producer_slots;
@@ -176,7 +176,7 @@ void Producer::count(uint32_t bytes) {
 Status Producer::rebind() {
   if (mine_ == nullptr) return Fault(FaultCode::closed, "this producer was closed");
   if (fork_generation_ != fork_generation()) return forked_fault(*attached_);
-  LL_TRY(seat, attached_->roster().my_seat());
+  LL_TRY(seat, attached_->my_seat());
   uint64_t expected = seat_;
   if (!mine_->owner.compare_exchange(expected, seat, std::memory_order_acq_rel,  // acq_rel [slot]
                                      std::memory_order_relaxed)) {  // relaxed: lost to repair
