@@ -1,9 +1,9 @@
 // Threads: producers and consumers of every kind over one mapping, for the eyes of ThreadSanitizer.
 //
 // TSan sees races only between accesses through one mapping: the threads share one, and the frames
-// cross its end through the mirror, which TSan takes for other memory, so that of a frame behind the
-// end it judges nothing. What it can see here: payloads, headers, handles, counters, seats. The 16-byte
-// pairs are asm that it is told about (shm/base/atomic.h).
+// cross its end through the mirror, which TSan takes for other memory, so that of a frame behind
+// the end it judges nothing. What it can see here: payloads, headers, handles, counters, seats. The
+// 16-byte pairs are asm that it is told about (shm/base/atomic.h).
 #include <gtest/gtest.h>
 
 #include <thread>
