@@ -180,7 +180,8 @@ TEST_F(BadInput, NoRoomInSharedMemory) {
     ::setenv("LOOPLINE_SHM", place.c_str(), 1);
     const auto refused = Station::create("orders", {.ring = 8_MiB}, dir());
     const auto left = Station::create("small", {.ring = 64_KiB}, dir());
-    return fails(refused, FaultCode::no_space, {"main/orders", "needs 9.02MiB", "free", place.c_str()}) &&
+    return fails(refused, FaultCode::no_space,
+                 {"main/orders", "needs 9.02MiB", "free", place.c_str()}) &&
            static_cast<bool>(left) && static_cast<bool>(left->producer()->publish("there is room"));
   });
   EXPECT_TRUE(child.passes());

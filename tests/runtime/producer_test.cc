@@ -1,4 +1,5 @@
-// Producer: what is published arrives, with all that travels with it, and what cannot be is refused.
+// Producer: what is published arrives, with all that travels with it, and what cannot be is
+// refused.
 #include "loopline/producer.h"
 
 #include <gtest/gtest.h>

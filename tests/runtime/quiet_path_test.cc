@@ -1,9 +1,9 @@
 // Quiet path: publishing and polling with nobody asleep make no system call and allocate nothing.
 //
 // Counted, not assumed: a forked child does the work under a seccomp filter that turns every system
-// call into a signal, whose handler counts it; and this program brings its own malloc, which counts.
-// Timestamps are taken all the while: they come from the vDSO. Sanitizers call the kernel and allocate
-// on their own account, so there is nothing to count in their builds.
+// call into a signal, whose handler counts it; and this program brings its own malloc, which
+// counts. Timestamps are taken all the while: they come from the vDSO. Sanitizers call the kernel
+// and allocate on their own account, so there is nothing to count in their builds.
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 
 #include <gtest/gtest.h>

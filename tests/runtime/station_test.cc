@@ -120,7 +120,7 @@ TEST_F(StationOpening, MayBeForgottenWhileItsHandlesWork) {
   EXPECT_EQ(texts_of(consumer), texts("x"));
 }
 
-// ---- options that cannot be -----------------------------------------------------------------------------
+// ---- options that cannot be ------------------------------------------------
 
 TEST_F(StationOpening, RefusesBadNamesAndNamesTheCharacter) {
   for (const char* name :
@@ -158,7 +158,7 @@ TEST_F(StationOpening, MakesNothingWhenItRefuses) {
   EXPECT_EQ(code_of(Station::open("orders", dir())), FaultCode::not_found);
 }
 
-// ---- removal ----------------------------------------------------------------------------------------------
+// ---- removal ---------------------------------------------------------------
 
 class StationRemoval : public StationTest {};
 

@@ -157,7 +157,8 @@ TEST(Claim, StopsAtTheSealAndSaysWhereItStands) {
   EXPECT_EQ(claim.sequence, 2u);
 }
 
-// A payload of the lap before that looks like the commit of this lap, at the place of the next frame.
+// A payload of the lap before that looks like the commit of this lap, at the place of the next
+// frame.
 struct ForgedRing {
   // 8 units, forged for the next lap, then more laps' worth of quiet frames up to that place.
   explicit ForgedRing(uint64_t flags = 0) : claimer(ring.claimer(0)) {

@@ -17,7 +17,7 @@ bool contains(const Fault& fault, const std::string& words) {
   return fault.message().find(words) != std::string::npos;
 }
 
-// ---- where it begins ----------------------------------------------------------------------------------
+// ---- where it begins -------------------------------------------------------
 
 TEST(Consumer, FromEarliestGetsWhatIsThere) {
   TestStation station;
@@ -94,7 +94,7 @@ TEST(Consumer, JoinsWhileProducersRunLapAfterLap) {
   writer.join();
 }
 
-// ---- runs -----------------------------------------------------------------------------------------------
+// ---- runs ------------------------------------------------------------------
 
 TEST(Consumer, ReadsAsManyAsFit) {
   TestStation station;
@@ -174,7 +174,7 @@ TEST(Consumer, IsRefusedWhenAllSlotsAreTaken) {
   EXPECT_TRUE(Consumer::open(station.attached(), {}));
 }
 
-// ---- lossy ------------------------------------------------------------------------------------------------
+// ---- lossy -----------------------------------------------------------------
 
 TEST(LossyConsumer, IsToldExactlyWhatItMissed) {
   TestStation station;
@@ -307,7 +307,7 @@ TEST(LossyConsumer, WithReadPermissionOnlyFollowsASeal) {
   EXPECT_EQ(read(consumer), texts("one", "two"));
 }
 
-// ---- waiting -------------------------------------------------------------------------------------------------
+// ---- waiting ---------------------------------------------------------------
 
 TEST(Consumer, WaitsUntilItsDeadline) {
   for (const WaitKind kind : {WaitKind::spin, WaitKind::adaptive, WaitKind::park}) {
@@ -375,7 +375,7 @@ TEST(Consumer, IsWokenByTheDeathOfTheProducerItWaitsFor) {
   killer.join();
 }
 
-// ---- threads and forks -----------------------------------------------------------------------------------------
+// ---- threads and forks -----------------------------------------------------
 
 TEST(Consumer, MovesToAnotherThread) {
   TestStation station;
@@ -436,7 +436,7 @@ TEST(Consumer, ClosedInAChildStaysOpenInTheParent) {
   EXPECT_EQ(gating_count(station.ring()), 1u);
 }
 
-// ---- following -----------------------------------------------------------------------------------------------
+// ---- following -------------------------------------------------------------
 
 TEST(Consumer, StaysWhereItIsWhenTheSuccessorHasNoSlotForItAndFollowsLater) {
   const NamedStation station;
@@ -502,7 +502,7 @@ TEST(Consumer, WhoseSuccessorSomebodyDeletedIsToldSo) {
   EXPECT_NE(refusal(producer, 1), FaultCode::full);
 }
 
-// ---- foreign bytes ---------------------------------------------------------------------------------------------
+// ---- foreign bytes ---------------------------------------------------------
 
 TEST(Consumer, HandsOutWhatIsSoundBeforeItReportsDamage) {
   TestStation station;

@@ -16,7 +16,7 @@ bool contains(const Fault& fault, const std::string& words) {
   return fault.message().find(words) != std::string::npos;
 }
 
-// ---- slots ------------------------------------------------------------------------------------------
+// ---- slots -----------------------------------------------------------------
 
 TEST(Producer, TakesASlotOfItsOwnAndGivesItBack) {
   TestStation station;
@@ -89,7 +89,7 @@ TEST(Producer, NeedsAMappingItMayWriteTo) {
   }
 }
 
-// ---- sizes and misuse ---------------------------------------------------------------------------------
+// ---- sizes and misuse ------------------------------------------------------
 
 TEST(Producer, RefusesWhatIsLargerThanAnEighthOfTheRing) {
   TestStation station;
@@ -136,7 +136,7 @@ TEST(Producer, AbortedLeavesNoMessage) {
   EXPECT_EQ(read(consumer), texts("two"));
 }
 
-// ---- room ---------------------------------------------------------------------------------------------
+// ---- room ------------------------------------------------------------------
 
 TEST(Producer, IsRefusedAtOnceWhenTheRingIsFullAndToldWhoHoldsIt) {
   TestStation station;
@@ -261,7 +261,7 @@ TEST(Producer, ToldOfDamageInsteadOfWaitingForEver) {
   EXPECT_EQ(code_of(producer.claim(32, wait_for_ever, frame)), FaultCode::corrupted);
 }
 
-// ---- threads and forks ----------------------------------------------------------------------------------
+// ---- threads and forks -----------------------------------------------------
 
 TEST(Producer, MovesToAnotherThread) {
   TestStation station;
@@ -378,7 +378,7 @@ TEST(Producer, StoppedInsideAMessageIsWaitedForAndNotForced) {
   EXPECT_TRUE(child.passes());
 }
 
-// ---- what it writes ---------------------------------------------------------------------------------------
+// ---- what it writes --------------------------------------------------------
 
 TEST(Producer, StampsMessagesAsTheRingSays) {
   for (const TimestampKind kind :

@@ -103,7 +103,8 @@ TEST(Reader, StopsAtTheSealAndStaysThere) {
   EXPECT_EQ(reader.at().first, seal.position);
 }
 
-// The adversary's frame, with the commit words of the next lap in its payload, then a lap of others.
+// The adversary's frame, with the commit words of the next lap in its payload, then a lap of
+// others.
 struct Forged {
   Forged() : claimer(ring.claimer(0)), rival(ring.claimer(1)) {
     claimer.abort(ring.open(claimer, ""));

@@ -12,7 +12,7 @@
 namespace loopline::shm {
 namespace {
 
-// ---- the walk -------------------------------------------------------------------------------------
+// ---- the walk --------------------------------------------------------------
 
 TEST(Repair, CompletesTheOpenFrameOfTheDeadAsAFillerWithItsNumber) {
   BareRing ring;
@@ -121,7 +121,7 @@ TEST(Repair, EndsOnSideWordsThatMakeNoChain) {
   EXPECT_EQ(repair_owner(ring.ring(), 1), 0u);
 }
 
-// ---- the caretaker --------------------------------------------------------------------------------
+// ---- the caretaker ---------------------------------------------------------
 
 // A producer of a thread that ends with a claim open; its handle is kept so that nothing is tidied.
 struct Abandoned {

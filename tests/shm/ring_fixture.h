@@ -3,7 +3,8 @@
 //   BareRing ring;                                    TestStation station;
 //   Claimer claimer = ring.claimer(0);                Producer producer = station.producer();
 //   ring.put(claimer, "one");                         station.write(producer, "one");
-//   EXPECT_EQ(ring.read_all(), texts("one"));         EXPECT_EQ(station.read(consumer), texts("one"));
+//   EXPECT_EQ(ring.read_all(), texts("one"));         EXPECT_EQ(station.read(consumer),
+//   texts("one"));
 //
 // BareRing has the words of a ring and nobody who owns them: for claim, reader, window, repair.
 // TestStation has handles with seats in a roster of its own: for producer, consumer, seal.

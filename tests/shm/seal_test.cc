@@ -14,7 +14,7 @@ namespace {
 
 constexpr uint64_t forever = wait_for_ever;
 
-// ---- the steps on one ring --------------------------------------------------------------------------
+// ---- the steps on one ring -------------------------------------------------
 
 TEST(Seal, FindsRoomInARingThatIsFull) {
   TestStation station;
@@ -94,7 +94,7 @@ TEST(Seal, IsNotPutOnGarbage) {
   EXPECT_EQ(claim_seal(ring.ring(), seal_removed).bytes, 0u);
 }
 
-// ---- for good ---------------------------------------------------------------------------------------
+// ---- for good --------------------------------------------------------------
 
 TEST(SealForGood, LetsReadersReachTheEndAndTellsThemThen) {
   TestStation station;
@@ -177,7 +177,7 @@ TEST(SealForGood, IsRefusedWhileAnExclusiveProducerLives) {
   EXPECT_TRUE(station.attached()->seal_for_good()) << "it was killed";
 }
 
-// ---- with a successor -------------------------------------------------------------------------------
+// ---- with a successor ------------------------------------------------------
 
 TEST(SealWithSuccessor, TakesProducersAlongWithTheNextSequences) {
   const NamedStation station;
@@ -380,7 +380,7 @@ TEST(SealWithSuccessor, LosesNothingUnderLoad) {
   reader.join();
 }
 
-// ---- half-made --------------------------------------------------------------------------------------
+// ---- half-made -------------------------------------------------------------
 
 TEST(SealHalfMade, AnUnbornSuccessorIsUsedByTheNextSealer) {
   const NamedStation station;
@@ -445,7 +445,7 @@ TEST(SealHalfMade, IsFinishedByWhoeverJoins) {
   }
 }
 
-// ---- foreign bytes ----------------------------------------------------------------------------------
+// ---- foreign bytes ---------------------------------------------------------
 
 TEST(SealGarbage, ASealThatNamesItsOwnRingOrAnOlderOneIsRefused) {
   for (const uint64_t state : {seal_to(1), seal_to(0), seal_to(3), uint64_t{3}, ~uint64_t{0}}) {
