@@ -72,9 +72,9 @@ Result<int> measure(Options options, const Cases& cases, const std::vector<std::
   }
   LL_TRY(cpus, chosen_cpus(options));
   options.schedule.cpus = cpus;
-  if (options.is_realtime) LL_TRY_STATUS(become_realtime());
   LL_TRY(clock, TscClock::calibrate());
-  const Environment environment = describe_environment(command, clock);
+  const Environment environment =
+      describe_environment(command, clock, options.schedule.is_realtime);
   std::fputs(to_text(environment).c_str(), stdout);
   if (json) json->write(environment);
   Runner runner(clock, cases, options.schedule);

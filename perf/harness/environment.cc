@@ -1,11 +1,9 @@
 // Environment: asks the processor, the kernel, the compiler and git.
 #include "environment.h"
 
-#include <sched.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -66,14 +64,8 @@ std::string without_folders(const std::string& argument) {
 
 }  // namespace
 
-Status become_realtime() {
-  sched_param parameters{};
-  parameters.sched_priority = 1;
-  if (::sched_setscheduler(0, SCHED_RR, &parameters) == 0) return ok();
-  return fault_from_errno(errno, "cannot take real-time priority (--realtime)");
-}
-
-Environment describe_environment(const std::vector<std::string>& arguments, const TscClock& clock) {
+Environment describe_environment(const std::vector<std::string>& arguments, const TscClock& clock,
+                                 bool is_realtime) {
   Environment environment;
   environment.processor = processor_name();
   environment.processor_count = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
@@ -85,7 +77,7 @@ Environment describe_environment(const std::vector<std::string>& arguments, cons
   for (const std::string& argument : arguments) {
     environment.command += (environment.command.empty() ? "" : " ") + without_folders(argument);
   }
-  environment.priority = ::sched_getscheduler(0) == SCHED_OTHER ? "normal" : "real time (SCHED_RR)";
+  environment.priority = is_realtime ? "real time (SCHED_RR) where both sides spin" : "normal";
   environment.clock_overhead_ns = clock.overhead_ns();
   environment.clock_step_ns = clock.step_ns();
   return environment;

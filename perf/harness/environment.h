@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "shm/base/result.h"
 #include "tsc_clock.h"
 
 namespace loopline::perf {
@@ -21,11 +20,8 @@ struct Environment {
   double clock_step_ns = 0;
 };
 
-// Puts this process, and so all it forks, before everything else on the machine: for figures while
-// others are building. Sleepers wake sooner than they otherwise would, and the report says so.
-Status become_realtime();
-
-Environment describe_environment(const std::vector<std::string>& arguments, const TscClock& clock);
+Environment describe_environment(const std::vector<std::string>& arguments, const TscClock& clock,
+                                 bool is_realtime);
 std::string to_text(const Environment& environment);
 
 }  // namespace loopline::perf

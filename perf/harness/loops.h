@@ -21,7 +21,7 @@ namespace loops_detail {
 
 // Messages between two looks at the clock: 30 ns spread over 64 messages are not seen.
 inline constexpr uint64_t messages_per_look = 64;
-inline constexpr uint64_t wake_interval_ns = 1'000'000;
+inline constexpr timespec wake_interval{0, 1'000'000};
 inline constexpr uint64_t sleep_ns_max = 1'000'000'000;
 
 // A tenth of the time, and enough for every page of a ring to have been touched by both sides.
@@ -149,20 +149,20 @@ Status rouse(S& there, S& back, const Plan& plan, uint64_t size, Stage& stage, O
   Writer writer(size);
   Reader<> reader(size);
   stage.meet();
-  const uint64_t warm_count = warm_ns(plan) / wake_interval_ns;
-  const uint64_t count = warm_count + plan.measure_ns / wake_interval_ns;
-  uint64_t next_ns = monotonic_ns();
-  for (uint64_t index = 0; index < count; ++index) {
-    next_ns += wake_interval_ns;
-    const timespec next{static_cast<time_t>(next_ns / 1'000'000'000),
-                        static_cast<long>(next_ns % 1'000'000'000)};
-    ::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, nullptr);
+  const uint64_t measured_from_ns = monotonic_ns() + warm_ns(plan);
+  const uint64_t deadline_ns = measured_from_ns + plan.measure_ns;
+  Usage usage;
+  usage.begin();
+  // By time, not by count: on a busy machine a millisecond's sleep may last fifty.
+  for (uint64_t now_ns = 0; now_ns < deadline_ns; now_ns = monotonic_ns()) {
+    ::nanosleep(&wake_interval, nullptr);
     const uint64_t begin = TscClock::ticks();
     sender.send(size, writer);
     receive_one(receiver, reader);
     const uint64_t span = TscClock::ticks() - begin;
-    if (index >= warm_count) outcome.latency_ns.record(plan.clock.ns(span));
+    if (now_ns >= measured_from_ns) outcome.latency_ns.record(plan.clock.ns(span));
   }
+  usage.end(outcome);
   send_stop(sender, writer);
   outcome.bad_count = reader.bad_count();
   return ok();
@@ -284,7 +284,8 @@ Result<Measurement> measure_wake(const Plan& plan, uint64_t size) {
   measurement.latency_ns = std::make_unique<Histogram>(outcomes[0].latency_ns);
   measurement.message_count = outcomes[0].latency_ns.count();
   measurement.cpu_share = share(outcomes[1].cpu_ns, outcomes[1].wall_ns);
-  measurement.delayed_share = share(outcomes[1].delayed_ns, outcomes[1].wall_ns);
+  measurement.delayed_share =
+      share(outcomes[0].delayed_ns + outcomes[1].delayed_ns, outcomes[0].wall_ns);
   return measurement;
 }
 

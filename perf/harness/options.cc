@@ -22,7 +22,7 @@ const char* const usage = R"(Measures messages between two processes, each on it
   --budget TIME        stop after this time (330s; quick: 28s)
   --ring SIZE          bytes of ring each subject gets, a power of two (1MiB)
   --cpus A,B           the two processors (the first two)
-  --realtime           go before everything else on the machine (needs root); for busy machines
+  --realtime           where both sides spin, go before all else on the machine (needs root)
   --json FILE          each kept run as one line of JSON
   --plot FOLDER        percentile curves as SVG (needs gnuplot)
   --help               this text
@@ -160,7 +160,7 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     std::string name = arguments[index];
     if (name == "--quick") continue;
     if (name == "--realtime") {
-      options.is_realtime = true;
+      options.schedule.is_realtime = true;
       continue;
     }
     const size_t equals = name.find('=');

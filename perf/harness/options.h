@@ -17,7 +17,6 @@ struct Options {
   std::optional<std::array<int, 2>> cpus;
   std::vector<std::string> benches;   // empty: all
   std::vector<std::string> subjects;  // empty: all
-  bool is_realtime = false;
   std::string json_path;
   std::string plot_folder;
 };

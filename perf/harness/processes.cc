@@ -173,6 +173,13 @@ Result<Outcomes> run_roles(std::span<const Role> roles, uint64_t timeout_ns) {
   return Outcomes(std::move(block));
 }
 
+Status set_realtime(bool wanted) {
+  sched_param parameters{};
+  parameters.sched_priority = wanted ? 1 : 0;
+  if (::sched_setscheduler(0, wanted ? SCHED_RR : SCHED_OTHER, &parameters) == 0) return ok();
+  return fault_from_errno(errno, "cannot take real-time priority (--realtime)");
+}
+
 Result<std::array<int, 2>> first_two_cpus() {
   cpu_set_t set;
   if (::sched_getaffinity(0, sizeof set, &set) != 0) {

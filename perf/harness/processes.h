@@ -86,6 +86,9 @@ class Outcomes {
 // others are killed, and the fault says which role it was.
 Result<Outcomes> run_roles(std::span<const Role> roles, uint64_t timeout_ns);
 
+// Puts this process, and what it forks from now on, before everything else, or back.
+Status set_realtime(bool wanted);
+
 // The first two processors this process may use.
 Result<std::array<int, 2>> first_two_cpus();
 

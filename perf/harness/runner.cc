@@ -3,6 +3,7 @@
 
 #include <time.h>
 
+#include "processes.h"
 #include "shm/base/clock.h"
 
 namespace loopline::perf {
@@ -55,6 +56,7 @@ Status Runner::run_case(size_t index, Regime regime, const Kept& kept) {
   const Plan plan{clock_, schedule_.cpus, schedule_.ring_bytes,
                   schedule_.measure_ns * which.time_factor};
   const double before_ns = link_ns_;
+  if (schedule_.is_realtime) LL_TRY_STATUS(set_realtime(which.link_matters));
   auto measurement = which.run(plan);
   LL_TRY_STATUS(probe());
   if (!measurement) {
@@ -80,6 +82,7 @@ Status Runner::run_case(size_t index, Regime regime, const Kept& kept) {
 }
 
 Status Runner::probe() {
+  if (schedule_.is_realtime) LL_TRY_STATUS(set_realtime(true));
   LL_TRY(rtt_ns, probe_link(clock_, schedule_.cpus));
   link_ns_ = rtt_ns;
   probed_ns_ = monotonic_ns();

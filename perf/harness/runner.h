@@ -23,6 +23,9 @@ struct Schedule {
   uint32_t repetitions = 7;
   uint64_t budget_ns = 330'000'000'000;
   uint64_t patience_ns = 40'000'000'000;
+  // Spinning runs go before everything else on the machine, for figures while others build. Runs
+  // that need the kernel's scheduler (wake, kill) keep the priority that their users have.
+  bool is_realtime = false;
 };
 
 class Runner {
