@@ -1,7 +1,8 @@
 // Alias: the words of shm/base/atomic.h, each operation on them a place where the process may die.
 //
-// The same operations on the same memory as the product's, so that what is tortured is what is shipped;
-// only a step() stands before each of them. Bulk copies count one step a line, so that they tear.
+// The same operations on the same memory as the product's, so that what is tortured is what is
+// shipped; only a step() stands before each of them. Bulk copies count one step a line, so that
+// they tear.
 #pragma once
 
 #include <immintrin.h>

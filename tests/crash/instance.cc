@@ -48,8 +48,8 @@ Result<std::shared_ptr<shm::Attached>> PrivateInstance::attach(const std::string
 
 std::shared_ptr<shm::Attached> PrivateInstance::create(const shm::RingOptions& options) const {
   auto mapping = need(directory_->create(options), "cannot make a ring");
-  return shm::Attached::make(std::move(mapping), need(directory_->roster(), "cannot open the roster"),
-                             *directory_);
+  return shm::Attached::make(std::move(mapping),
+                             need(directory_->roster(), "cannot open the roster"), *directory_);
 }
 
 // A ring sealed with a successor stays so: then the successor is the one to seal.

@@ -20,7 +20,8 @@ class PrivateInstance {
   const shm::InstancePaths& paths() const { return paths_; }
   const shm::Directory& directory() const { return *directory_; }
   // The newest ring of a station.
-  Result<std::shared_ptr<shm::Attached>> attach(const std::string& station, shm::Access access) const;
+  Result<std::shared_ptr<shm::Attached>> attach(const std::string& station,
+                                                shm::Access access) const;
   // Makes generation 1.
   std::shared_ptr<shm::Attached> create(const shm::RingOptions& options) const;
   // Seals the station for good and removes its files.

@@ -3,13 +3,44 @@
 
 namespace loopline::crash {
 
+Status Author::publish(shm::Producer& producer, const Wish& wish, Random& random) {
+  const uint64_t number = journal_.committed + 1;
+  if (wish.abort)
+    ++journal_.aborts;
+  else
+    journal_.intending = number;
+  shm::OpenFrame frame;
+  phase_ = Phase::claiming;
+  const Status claimed = producer.claim(wish.size, wish.deadline_ns, frame);
+  if (!claimed) {
+    phase_ = Phase::idle;
+    return claimed;
+  }
+  vitals_.open_sequence = frame.claim.sequence;
+  phase_ = Phase::open;
+  const MessageHead head{writer_, wish.size, number, 0, 0};
+  const Place place{frame.claim.position, frame.claim.sequence,
+                    producer.attached()->header().capacity};
+  write_message(frame.body, head, place, wish.forge, random);
+  phase_ = Phase::committing;
+  const Status done = wish.abort ? producer.abort(frame) : producer.commit(frame, 0);
+  if (!done) return done;
+  if (!wish.abort) {
+    if (number == 1) journal_.first_sequence = place.sequence;
+    journal_.committed = number;
+  }
+  vitals_.open_sequence = 0;
+  phase_ = Phase::idle;
+  return ok();
+}
+
 bool Examiner::fail(const char* rule, const shm::FrameView& view, const MessageHead& head) {
   wrong_ = std::string(rule) + ": position " + std::to_string(view.position) + " sequence " +
            std::to_string(view.sequence) + " size " + std::to_string(view.body_size) + " writer " +
-           std::to_string(head.writer) + " number " + std::to_string(head.number) + " after position " +
-           std::to_string(before_.position) + " sequence " + std::to_string(before_.sequence) +
-           " size " + std::to_string(before_.body_size) + ", reading since " +
-           std::to_string(start_);
+           std::to_string(head.writer) + " number " + std::to_string(head.number) +
+           " after position " + std::to_string(before_.position) + " sequence " +
+           std::to_string(before_.sequence) + " size " + std::to_string(before_.body_size) +
+           ", reading since " + std::to_string(start_);
   if (head.writer <= writers_max) {
     wrong_ += ", its number before " + std::to_string(last_[head.writer]) + ", journal " +
               std::to_string(journals_.producers[head.writer].committed) + " of " +
@@ -25,8 +56,7 @@ bool Examiner::follows(const shm::FrameView& view) {
   const uint64_t end = before_.position + shm::frame_size(before_.body_size);
   const uint64_t between = view.sequence - before_.sequence - 1;
   if (gap_now_ > between) return false;
-  return between == 0 ? view.position == end
-                      : view.position >= end + between * shm::unit_size;
+  return between == 0 ? view.position == end : view.position >= end + between * shm::unit_size;
 }
 
 bool Examiner::number_fits(const MessageHead& head) {
@@ -50,7 +80,8 @@ bool Examiner::examine(const shm::FrameView& view, uint64_t side_bytes) {
   if (start_ == from_first) start_ = view.sequence;
   if (!read_message(view.body, view.body_size, head)) return fail("torn", view, head);
   if (head.writer == 0 || head.writer > writers_max) return fail("no such writer", view, head);
-  if (side_bytes != shm::frame_size(view.body_size)) return fail("length is not claimed", view, head);
+  if (side_bytes != shm::frame_size(view.body_size))
+    return fail("length is not claimed", view, head);
   if (!follows(view)) return fail("out of its place", view, head);
   if (!number_fits(head)) return fail("lost or repeated", view, head);
   last_[head.writer] = head.number;

@@ -10,8 +10,8 @@ namespace loopline::crash {
 namespace {
 
 uint64_t checksum_of(const std::byte* body, const MessageHead& head) {
-  const uint64_t seed = head.number * 0x9e3779b97f4a7c15 ^ head.writer ^
-                        static_cast<uint64_t>(head.size) << 32;
+  const uint64_t seed =
+      head.number * 0x9e3779b97f4a7c15 ^ head.writer ^ static_cast<uint64_t>(head.size) << 32;
   return hash64(body + message_size_min, head.size - message_size_min, seed);
 }
 

@@ -5,8 +5,9 @@
 //   | writer | size   | number  | checksum | spare  |  pattern    | forged header, 32 bytes
 //   +--------+--------+---------+----------+--------+---- ... ----+------------+---- ...
 //
-// A frame's body begins 32 bytes behind a unit boundary, so the next boundaries are at 32 + 64 k: there
-// stands exactly the word a committed frame would carry, of this lap or of one to come, with random flags.
+// A frame's body begins 32 bytes behind a unit boundary, so the next boundaries are at 32 + 64 k:
+// there stands exactly the word a committed frame would carry, of this lap or of one to come, with
+// random flags.
 #pragma once
 
 #include <cstddef>
@@ -38,7 +39,8 @@ struct Place {
 };
 
 // Writes the body of message `number` of `writer`, `head.size` bytes, step by step.
-void write_message(std::byte* body, MessageHead head, const Place& place, bool forge, Random& random);
+void write_message(std::byte* body, MessageHead head, const Place& place, bool forge,
+                   Random& random);
 
 // Whether the body is whole; `head` is what it says.
 bool read_message(const std::byte* body, uint32_t size, MessageHead& head);

@@ -70,12 +70,15 @@ void keep_vitals(Vitals* where) { vitals = where; }
 void act() {
   steps_left = unarmed;
   switch (current.action) {
-    case Action::none: return;
+    case Action::none:
+      return;
     case Action::die:
-      vitals->died_ns.store(monotonic_ns());
+      vitals->note_death(monotonic_ns());
       ::kill(::getpid(), SIGKILL);
       for (;;) ::pause();
-    case Action::stop: ::kill(::getpid(), SIGSTOP); return;
+    case Action::stop:
+      ::kill(::getpid(), SIGSTOP);
+      return;
     case Action::dawdle:
       for (uint32_t count = 0; count < current.yields; ++count) ::sched_yield();
       arm(current);

@@ -1,4 +1,4 @@
-// crash_torture: kills and stops processes at a ring for as long as it is told, and checks every message.
+// crash_torture: kills and stops processes at a ring for as long as told, and checks each message.
 //
 //   crash_torture --minutes 10              one round after another, each its own station
 //   crash_torture --seconds 20 --seed 7     the same decisions again (not the same interleaving)
@@ -41,13 +41,20 @@ bool parse(int count, char** arguments, Options& options) {
     const std::string key = arguments[index];
     if (index + 1 >= count) return false;
     const char* value = arguments[index + 1];
-    if (key == "--minutes") options.seconds = 60 * std::atof(value);
-    else if (key == "--seconds") options.seconds = std::atof(value);
-    else if (key == "--round-seconds") options.round_seconds = std::atof(value);
-    else if (key == "--seed") options.seed = std::strtoull(value, nullptr, 10);
-    else if (key == "--processes") options.processes = static_cast<uint32_t>(std::atoi(value));
-    else if (key == "--only") options.only = value;
-    else return false;
+    if (key == "--minutes")
+      options.seconds = 60 * std::atof(value);
+    else if (key == "--seconds")
+      options.seconds = std::atof(value);
+    else if (key == "--round-seconds")
+      options.round_seconds = std::atof(value);
+    else if (key == "--seed")
+      options.seed = std::strtoull(value, nullptr, 10);
+    else if (key == "--processes")
+      options.processes = static_cast<uint32_t>(std::atoi(value));
+    else if (key == "--only")
+      options.only = value;
+    else
+      return false;
   }
   return options.seconds > 0 && options.round_seconds > 0 && options.processes >= 4 &&
          options.processes < children_max;
@@ -84,7 +91,8 @@ RoundPlan plan_round(const Options& options, uint64_t number, uint64_t left_ns) 
 }
 
 Board& make_board() {
-  void* memory = ::mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void* memory =
+      ::mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) give_up("no memory for the board", std::strerror(errno));
   return *new (memory) Board;
 }
@@ -96,7 +104,8 @@ int torture(const Options& options) {
   Board& board = make_board();
   Tally tally;
   const uint64_t started = monotonic_ns();
-  const uint64_t end = started + static_cast<uint64_t>(options.seconds * static_cast<double>(second));
+  const uint64_t end =
+      started + static_cast<uint64_t>(options.seconds * static_cast<double>(second));
   const auto seconds_since = [&] {
     return static_cast<double>(monotonic_ns() - started) / static_cast<double>(second);
   };

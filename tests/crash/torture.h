@@ -1,4 +1,4 @@
-// Torture: what the parent of a torture run and its mortal children share, and the parts of the run.
+// Torture: what the parent of a run and its mortal children share, and the parts of the run.
 //
 //   main (torture.cc)           options, one round after another, the report
 //   Round (torture_round.cc)    one station: makes children, kills, stops and replaces them
@@ -22,30 +22,16 @@ namespace loopline::crash {
 enum class Role : uint32_t { producer, consumer, joiner, lossy, repairer, sealer, witness };
 constexpr size_t role_count = 7;
 
-enum class Phase : uint32_t {
-  starting,  // attaching, taking a seat, taking a slot
-  joining,
-  idle,
-  claiming,
-  open,
-  committing,
-  reading,
-  waiting,
-  leaving,
-  repairing,
-  sealing,
-};
-
 // How a child died, as the report counts it.
 enum class Fate : uint32_t {
-  producer_inside,   // between claim and the end of commit
+  producer_inside,  // between claim and the end of commit
   producer_outside,
   consumer_reading,
-  parker,            // waiting for messages
-  joiner,            // joining or leaving
+  parker,  // waiting for messages
+  joiner,  // joining or leaving
   lossy,
-  holding_lock,      // repairing, reaping or sealing, whatever its role
-  repairer,          // looking for the dead
+  holding_lock,  // repairing, reaping or sealing, whatever its role
+  repairer,      // looking for the dead
   sealer,
 };
 constexpr size_t fate_count = 9;
@@ -56,23 +42,21 @@ constexpr size_t blocked_count = 4;
 struct ChildSlot {
   Vitals vitals;
   std::atomic<Phase> phase;
-  std::atomic<uint32_t> writer;       // whose journal it writes; 0: none
-  std::atomic<uint64_t> killed_ns;    // by the parent, just before
-  std::atomic<uint64_t> open_before;  // its open frame's sequence then
+  std::atomic<uint32_t> writer;  // whose journal it writes; 0: none
 };
 constexpr size_t children_max = 24;
 
 // Everything that outlives a child. One per run, in anonymous shared memory.
 struct Board {
   Journals journals;
-  std::atomic<uint32_t> quit;          // producers stop
-  std::atomic<uint32_t> stopped_count; // children under SIGSTOP now
-  std::atomic<uint32_t> stop_serial;   // stops and continues so far
+  std::atomic<uint32_t> quit;           // producers stop
+  std::atomic<uint32_t> stopped_count;  // children under SIGSTOP now
+  std::atomic<uint32_t> stop_serial;    // stops and continues so far
   std::atomic<uint32_t> producers_alive;
   std::atomic<uint64_t> witness_position;
   std::atomic<uint64_t> witness_sequence;
   std::atomic<uint64_t> witness_messages;
-  std::atomic<uint64_t> witness_ns;    // when it last got something
+  std::atomic<uint64_t> witness_ns;  // when it last got something
   std::atomic<uint64_t> read_by_others;
   std::atomic<uint64_t> wrong_count;
   char wrongs[16][1024];
@@ -89,7 +73,7 @@ struct RoundPlan {
   uint64_t capacity = 64u << 10;
   bool exclusive = false;
   bool forge = true;
-  bool paced = false;    // producers pause, so that consumers park
+  bool paced = false;  // producers pause, so that consumers park
   bool sealing = false;
   uint64_t duration_ns = 0;
   uint32_t kill_mean_us = 0;
@@ -100,13 +84,13 @@ std::string describe(const RoundPlan& plan);
 
 struct Tally {
   uint64_t deaths[fate_count] = {};
-  uint64_t by_hand = 0;        // killed themselves at a chosen step
+  uint64_t by_hand = 0;  // killed themselves at a chosen step
   uint64_t from_outside = 0;
   uint64_t stops = 0;
   uint64_t stops_over_a_lap = 0;
   uint64_t stops_over_ten_laps = 0;
   uint64_t rounds = 0;
-  uint64_t messages = 0;       // of the witness
+  uint64_t messages = 0;  // of the witness
   uint64_t read_by_others = 0;
   uint64_t laps = 0;
   uint64_t repairs = 0;

@@ -8,10 +8,15 @@
 namespace loopline::crash {
 namespace {
 
-constexpr const char* fate_names[fate_count] = {
-    "producers inside a claim",   "producers outside",    "consumers reading", "parkers",
-    "joiners and leavers",        "lossy readers",        "holding the ring lock",
-    "repairers looking around",   "sealers"};
+constexpr const char* fate_names[fate_count] = {"producers inside a claim",
+                                                "producers outside",
+                                                "consumers reading",
+                                                "parkers",
+                                                "joiners and leavers",
+                                                "lossy readers",
+                                                "holding the ring lock",
+                                                "repairers looking around",
+                                                "sealers"};
 constexpr const char* blocked_names[blocked_count] = {
     "producer inside a claim", "holder of the ring lock", "anyone else", "with paced producers"};
 
@@ -62,17 +67,19 @@ void print_report(const Tally& tally, const Board& board, double seconds) {
               format_count(tally.rounds).c_str(), format_count(tally.writers).c_str(),
               format_count(tally.messages).c_str(), format_count(tally.read_by_others).c_str(),
               format_count(tally.laps).c_str());
-  std::printf("%s repairs, %s cursors reaped, %s frames completed for the dead, %s seals, "
-              "%s takeovers of exclusive rings\n",
-              format_count(tally.repairs).c_str(), format_count(tally.reaped).c_str(),
-              format_count(tally.fillers).c_str(), format_count(tally.seals).c_str(),
-              format_count(board.takeovers).c_str());
+  std::printf(
+      "%s repairs, %s cursors reaped, %s frames completed for the dead, %s seals, "
+      "%s takeovers of exclusive rings\n",
+      format_count(tally.repairs).c_str(), format_count(tally.reaped).c_str(),
+      format_count(tally.fillers).c_str(), format_count(tally.seals).c_str(),
+      format_count(board.takeovers).c_str());
   std::printf("from the kill until a consumer that lives goes on past it, ms (nobody stopped):\n");
   for (size_t kind = 0; kind < blocked_count; ++kind) {
     const Histogram& blocked = board.blocked[kind];
-    std::printf("  %-26s n %8s  p50 %8.3f  p99 %8.3f  p99.9 %8.3f  max %8.3f\n", blocked_names[kind],
-                format_count(blocked.count()).c_str(), ms(blocked.percentile(50)),
-                ms(blocked.percentile(99)), ms(blocked.percentile(99.9)), ms(blocked.max()));
+    std::printf("  %-26s n %8s  p50 %8.3f  p99 %8.3f  p99.9 %8.3f  max %8.3f\n",
+                blocked_names[kind], format_count(blocked.count()).c_str(),
+                ms(blocked.percentile(50)), ms(blocked.percentile(99)),
+                ms(blocked.percentile(99.9)), ms(blocked.max()));
   }
   const uint64_t shown = board.wrong_count < 16 ? board.wrong_count.load() : 16;
   for (uint64_t index = 0; index < shown; ++index) std::printf("WRONG: %s\n", board.wrongs[index]);

@@ -37,13 +37,19 @@ class Child {
   int run() {
     choose_fate();
     switch (context_.role) {
-      case Role::producer: return produce();
+      case Role::producer:
+        return produce();
       case Role::consumer:
-      case Role::witness: return consume();
-      case Role::joiner: return come_and_go();
-      case Role::lossy: return consume_lossy();
-      case Role::repairer: return repair();
-      case Role::sealer: return seal();
+      case Role::witness:
+        return consume();
+      case Role::joiner:
+        return come_and_go();
+      case Role::lossy:
+        return consume_lossy();
+      case Role::repairer:
+        return repair();
+      case Role::sealer:
+        return seal();
     }
     return 0;
   }
@@ -67,10 +73,12 @@ class Child {
     if (context_.role == Role::witness || context_.role == Role::repairer) return;
     if (below(random_, 6) == 0) arm_in_lock({Action::die, 1 + below(random_, 96)});
     const uint64_t dice = below(random_, 100);
-    if (dice < 45) arm({Action::die, log_uniform(random_, 21)});
-    else if (dice < 65) arm({Action::stop, log_uniform(random_, 18)});
-    else if (dice < 75) arm({Action::dawdle, 1 + below(random_, 200),
-                             1 + static_cast<uint32_t>(below(random_, 64))});
+    if (dice < 45)
+      arm({Action::die, log_uniform(random_, 21)});
+    else if (dice < 65)
+      arm({Action::stop, log_uniform(random_, 18)});
+    else if (dice < 75)
+      arm({Action::dawdle, 1 + below(random_, 200), 1 + static_cast<uint32_t>(below(random_, 64))});
   }
 
   Result<std::shared_ptr<shm::Attached>> attach(shm::Access access) {
@@ -78,8 +86,7 @@ class Child {
   }
 
   int produce();
-  bool publish_one(shm::Producer& producer, ProducerJournal& journal, uint32_t writer, int& status);
-  uint64_t random_size(uint64_t largest);
+  uint32_t random_size(uint64_t largest);
   int consume();
   int come_and_go();
   int consume_lossy();
@@ -104,53 +111,19 @@ class Child {
   Pending pending_[children_max];
 };
 
-uint64_t Child::random_size(uint64_t largest) {
+uint32_t Child::random_size(uint64_t largest) {
   const uint64_t dice = below(random_, 100);
   uint64_t bound = largest;
-  if (dice < 60) bound = 96;
-  else if (dice < 85) bound = 600;
-  else if (dice < 95) bound = 2500;
-  else if (dice < 97) return largest;
+  if (dice < 60)
+    bound = 96;
+  else if (dice < 85)
+    bound = 600;
+  else if (dice < 95)
+    bound = 2500;
+  else if (dice < 97)
+    return static_cast<uint32_t>(largest);
   if (bound > largest) bound = largest;
-  return message_size_min + below(random_, bound - message_size_min + 1);
-}
-
-// False ends the life: `status` says how.
-bool Child::publish_one(shm::Producer& producer, ProducerJournal& journal, uint32_t writer,
-                        int& status) {
-  const uint64_t number = journal.committed + 1;
-  const uint64_t size = random_size(producer.attached()->header().message_max);
-  const bool abort = below(random_, 16) == 0;
-  if (abort) ++journal.aborts;
-  else journal.intending = number;
-  shm::OpenFrame frame;
-  phase(Phase::claiming);
-  const Status claimed = producer.claim(size, soon(50), frame);
-  if (!claimed) {
-    phase(Phase::idle);
-    if (claimed.fault().code() == FaultCode::timed_out) return true;
-    status = wrong("claim", claimed.fault());
-    return false;
-  }
-  journal.open_sequence = frame.claim.sequence;
-  phase(Phase::open);
-  const MessageHead head{writer, static_cast<uint32_t>(size), number, 0, 0};
-  write_message(frame.body, head, {frame.claim.position, frame.claim.sequence,
-                                   producer.attached()->header().capacity},
-                context_.plan.forge, random_);
-  phase(Phase::committing);
-  const Status done = abort ? producer.abort(frame) : producer.commit(frame, 0);
-  if (!done) {
-    status = wrong("commit", done.fault());
-    return false;
-  }
-  if (!abort) {
-    if (number == 1) journal.first_sequence = frame.claim.sequence;
-    journal.committed = number;
-  }
-  journal.open_sequence = 0;
-  phase(Phase::idle);
-  return true;
+  return static_cast<uint32_t>(message_size_min + below(random_, bound - message_size_min + 1));
 }
 
 int Child::produce() {
@@ -171,13 +144,18 @@ int Child::produce() {
   }
   if (context_.plan.exclusive) ++board_.takeovers;
   producer->wait_kind = random_wait(random_);
-  const uint32_t writer = context_.slot.writer;
-  ProducerJournal& journal = board_.journals.producers[writer];
+  Author author(board_.journals, context_.slot.writer, context_.slot.phase, context_.slot.vitals);
   const uint64_t burst = 1 + below(random_, 64);
-  int status = 0;
   for (uint64_t count = 1; !quit(); ++count) {
-    if (!publish_one(*producer, journal, writer, status)) return status;
-    if (context_.plan.paced && count % burst == 0) ::usleep(static_cast<useconds_t>(below(random_, 2000)));
+    Author::Wish wish;
+    wish.size = random_size(producer->attached()->header().message_max);
+    wish.forge = context_.plan.forge;
+    wish.abort = below(random_, 16) == 0;
+    wish.deadline_ns = soon(50);
+    const Status done = author.publish(*producer, wish, random_);
+    if (!done && done.fault().code() != FaultCode::timed_out) return wrong("publish", done.fault());
+    if (context_.plan.paced && count % burst == 0)
+      ::usleep(static_cast<useconds_t>(below(random_, 2000)));
   }
   return 0;
 }
@@ -231,19 +209,17 @@ void Child::watch_deaths(uint64_t sequence, bool progress) {
   uint64_t now = 0;
   for (size_t index = 0; index < children_max; ++index) {
     const ChildSlot& child = board_.children[index];
-    const uint64_t by_hand = child.vitals.died_ns.load(std::memory_order_relaxed);
-    const uint64_t from_outside = child.killed_ns.load(std::memory_order_relaxed);
-    const uint64_t died = by_hand > from_outside ? by_hand : from_outside;
+    const uint64_t died = child.vitals.died_ns.load(std::memory_order_relaxed);
     Pending& pending = pending_[index];
     if (died != handled_[index]) {
       handled_[index] = died;
-      const bool inside = child.open_before != 0;
+      const uint64_t open_sequence = child.vitals.died_open;
       const bool quiet = board_.stopped_count == 0 && board_.producers_alive > 0;
       pending = {};
-      pending.until_sequence = child.open_before;
+      pending.until_sequence = open_sequence;
       pending.stop_serial = board_.stop_serial;
-      pending.kind = context_.plan.paced ? Blocked::paced
-                     : inside            ? Blocked::inside
+      pending.kind = context_.plan.paced      ? Blocked::paced
+                     : open_sequence != 0     ? Blocked::inside
                      : child.vitals.locks > 1 ? Blocked::lock
                                               : Blocked::other;
       if (quiet && died != 0) pending.since_ns = died;
@@ -328,7 +304,8 @@ int Child::come_and_go() {
 
 int Child::consume_lossy() {
   phase(Phase::starting);
-  constexpr shm::Access accesses[] = {shm::Access::look, shm::Access::consume, shm::Access::produce};
+  constexpr shm::Access accesses[] = {shm::Access::look, shm::Access::consume,
+                                      shm::Access::produce};
   auto attached = attach(accesses[below(random_, context_.plan.sealing ? 2 : 3)]);
   if (!attached) return wrong("attach", attached.fault());
   phase(Phase::joining);
@@ -410,8 +387,9 @@ int Child::seal() {
     const Status sealed = (*attached)->seal_with_successor(options);
     disarm();
     if (sealed) ++board_.seals;
-    const bool allowed = sealed || sealed.fault().code() == FaultCode::timed_out ||
-                         (context_.plan.exclusive && sealed.fault().code() == FaultCode::unsupported);
+    const bool allowed =
+        sealed || sealed.fault().code() == FaultCode::timed_out ||
+        (context_.plan.exclusive && sealed.fault().code() == FaultCode::unsupported);
     if (!allowed) return wrong("seal", sealed.fault());
     phase(Phase::idle);
     ::usleep(static_cast<useconds_t>(below(random_, 40'000)));

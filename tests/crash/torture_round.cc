@@ -28,8 +28,8 @@ constexpr uint32_t slots_each = 16;
 
 struct Live {
   Role role = Role::producer;
-  pid_t pid = 0;          // 0: not running
-  bool killed = false;    // by us
+  pid_t pid = 0;        // 0: not running
+  bool killed = false;  // by us
   bool stopped = false;
   uint64_t continue_ns = 0;
   uint64_t stopped_ns = 0;
@@ -40,7 +40,11 @@ class Round {
  public:
   Round(const PrivateInstance& instance, Board& board, const RoundPlan& plan, Tally& tally,
         const std::atomic<bool>& interrupted)
-      : instance_(instance), board_(board), plan_(plan), tally_(tally), interrupted_(interrupted),
+      : instance_(instance),
+        board_(board),
+        plan_(plan),
+        tally_(tally),
+        interrupted_(interrupted),
         random_(plan.seed) {}
 
   bool run() {
@@ -70,7 +74,9 @@ class Round {
   }
 
  private:
-  uint64_t after(uint32_t mean_us) { return mean_us == 0 ? second * 3600 : below(random_, 2000ull * mean_us); }
+  uint64_t after(uint32_t mean_us) {
+    return mean_us == 0 ? second * 3600 : below(random_, 2000ull * mean_us);
+  }
   bool sane() const { return board_.wrong_count == 0; }
 
   void start();
@@ -140,9 +146,10 @@ void Round::launch(size_t index) {
   ChildSlot& slot = board_.children[index];
   slot.phase = Phase::starting;
   slot.vitals.locks = 0;
+  slot.vitals.open_sequence = 0;
   slot.writer = live.role == Role::producer ? ++board_.journals.writer_count : 0;
-  const ChildContext context{instance_, board_, slot, index, plan_, live.role,
-                             plan_.seed * 1'000'003 + ++births_};
+  const ChildContext context{
+      instance_, board_, slot, index, plan_, live.role, plan_.seed * 1'000'003 + ++births_};
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) give_up("cannot fork", std::strerror(errno));
@@ -168,8 +175,10 @@ void Round::look_after(bool replace) {
     if (pid <= 0) break;
     for (size_t index = 0; index < lives_.size(); ++index) {
       if (lives_[index].pid != pid) continue;
-      if (WIFSTOPPED(status)) note_stop(lives_[index]);
-      else bury(index, status, replace);
+      if (WIFSTOPPED(status))
+        note_stop(lives_[index]);
+      else
+        bury(index, status, replace);
       break;
     }
   }
@@ -204,10 +213,14 @@ Fate fate_of(Role role, Phase phase, bool in_lock) {
       return phase == Phase::claiming || phase == Phase::open || phase == Phase::committing
                  ? Fate::producer_inside
                  : Fate::producer_outside;
-    case Role::repairer: return Fate::repairer;
-    case Role::sealer: return Fate::sealer;
-    case Role::lossy: return phase == Phase::waiting ? Fate::parker : Fate::lossy;
-    default: break;
+    case Role::repairer:
+      return Fate::repairer;
+    case Role::sealer:
+      return Fate::sealer;
+    case Role::lossy:
+      return phase == Phase::waiting ? Fate::parker : Fate::lossy;
+    default:
+      break;
   }
   if (phase == Phase::waiting) return Fate::parker;
   return phase == Phase::reading ? Fate::consumer_reading : Fate::joiner;
@@ -224,9 +237,7 @@ void Round::kill_somebody() {
   Live& live = lives_[index];
   if (live.pid == 0 || live.killed) return;
   ChildSlot& slot = board_.children[index];
-  const uint32_t writer = slot.writer;
-  slot.open_before = writer == 0 ? 0 : board_.journals.producers[writer].open_sequence.load();
-  slot.killed_ns = monotonic_ns();
+  slot.vitals.note_death(monotonic_ns());
   live.killed = true;
   ::kill(live.pid, SIGKILL);
 }
@@ -272,9 +283,8 @@ void Round::watch_progress() {
   const uint64_t last = board_.witness_ns;
   const uint64_t now = monotonic_ns();
   if (now > last && now - last > stuck_after_ns) {
-    board_.wrong("stuck: the witness got nothing for " +
-                 std::to_string((now - last) / second) + " s, at sequence " +
-                 std::to_string(board_.witness_sequence));
+    board_.wrong("stuck: the witness got nothing for " + std::to_string((now - last) / second) +
+                 " s, at sequence " + std::to_string(board_.witness_sequence));
   }
 }
 
@@ -307,7 +317,8 @@ bool Round::wait_for(Role role) {
 }
 
 void Round::publish_last() {
-  attached_ = need(instance_.attach(torture_station, shm::Access::produce), "cannot attach at the end");
+  attached_ =
+      need(instance_.attach(torture_station, shm::Access::produce), "cannot attach at the end");
   auto producer = shm::Producer::open(attached_);
   if (!producer) return board_.wrong("no producer at the end: " + producer.fault().message());
   shm::OpenFrame frame;
@@ -324,8 +335,8 @@ void Round::publish_last() {
     if (!sane()) return;
   }
   const MessageHead head{last_writer, message_size_min, 1, 0, 0};
-  write_message(frame.body, head, {frame.claim.position, frame.claim.sequence, plan_.capacity}, false,
-                random_);
+  write_message(frame.body, head, {frame.claim.position, frame.claim.sequence, plan_.capacity},
+                false, random_);
   journal.first_sequence = frame.claim.sequence;
   journal.committed = 1;
   const Status committed = producer->commit(frame, 0);
@@ -399,13 +410,13 @@ void Round::dump() {
   const shm::Ring& ring = (*now)->ring();
   const auto hint = ring.control->hint.pair.load(std::memory_order_relaxed);
   const auto start = ring.window_start();
-  std::fprintf(stderr, "ring: generation %u, seal %llx, hint %llu/%llu, window %llu/%llu to %llu\n",
-               (*now)->header().generation,
-               static_cast<unsigned long long>(ring.control->seal.state.load(std::memory_order_relaxed)),
-               static_cast<unsigned long long>(hint.first), static_cast<unsigned long long>(hint.second),
-               static_cast<unsigned long long>(start.first),
-               static_cast<unsigned long long>(start.second),
-               static_cast<unsigned long long>(ring.limit_now()));
+  std::fprintf(
+      stderr, "ring: generation %u, seal %llx, hint %llu/%llu, window %llu/%llu to %llu\n",
+      (*now)->header().generation,
+      static_cast<unsigned long long>(ring.control->seal.state.load(std::memory_order_relaxed)),
+      static_cast<unsigned long long>(hint.first), static_cast<unsigned long long>(hint.second),
+      static_cast<unsigned long long>(start.first), static_cast<unsigned long long>(start.second),
+      static_cast<unsigned long long>(ring.limit_now()));
   const Pair gate = ring.control->gate.pair.load(std::memory_order_relaxed);
   std::fprintf(stderr, "gate: %llu/%llu\n", static_cast<unsigned long long>(gate.first),
                static_cast<unsigned long long>(gate.second));

@@ -1,0 +1,79 @@
+// Repairers cut off at every step of their work on victims cut off at every step of theirs.
+#include "every_step.h"
+#include "shm/lock.h"
+
+namespace loopline::crash {
+namespace {
+
+std::string publish_two(Scene& scene) { return scene.publish(2); }
+
+std::string sweep(Scene& scene, shm::Access access) {
+  const auto attached = scene.attach(access);
+  attached->janitor().sweep();
+  return "";
+}
+
+// The victim dies at `victim_step`; the one who cleans up after it at each of its own.
+Trial cleaning_up(uint64_t victim_step, const Scene::Role& victim, shm::Access access,
+                  bool& victim_died) {
+  return {.prepare =
+              [=, &victim_died](Scene& scene) {
+                scene.go_round(1);
+                scene.retire();
+                victim_died = scene.run({Action::die, victim_step}, victim) == End::died;
+                // Frames behind the open one: they must come through, in order.
+                return scene.publish(2);
+              },
+          .role = [access](Scene& scene) { return sweep(scene, access); }};
+}
+
+std::string read_a_little(Scene& scene) {
+  std::string problem = scene.open_reader({.from = shm::From::earliest}, shm::Access::consume);
+  if (problem.empty()) problem = scene.read_some();
+  scene.close_reader();
+  return problem;
+}
+
+void clean_up_after_each(const Scene::Role& victim, shm::Access access, Action action,
+                         uint64_t victim_stride, uint64_t stride) {
+  bool victim_died = true;
+  for (uint64_t step = 1; victim_died && step < steps_max; step += victim_stride) {
+    Trial trial = cleaning_up(step, victim, access, victim_died);
+    trial.stride = stride;
+    at_every_step(trial, action);
+    if (testing::Test::HasFailure()) {
+      ADD_FAILURE() << "victim's step " << step;
+      return;
+    }
+  }
+}
+
+TEST(KilledRepairer, OfAProducerIsFollowedByTheNext) {
+  clean_up_after_each(publish_two, shm::Access::produce, Action::die, 3, 2);
+}
+TEST(KilledRepairer, WhoLiftedItsProtectionIsFollowedByTheNext) {
+  clean_up_after_each(publish_two, shm::Access::consume, Action::die, 4, 3);
+}
+TEST(KilledRepairer, OfAReaderIsFollowedByTheNext) {
+  clean_up_after_each(read_a_little, shm::Access::produce, Action::die, 9, 3);
+}
+TEST(StoppedRepairer, HoldsOthersUpButHarmsNobody) {
+  clean_up_after_each(publish_two, shm::Access::produce, Action::stop, 6, 5);
+}
+
+// The lock passes from one dead holder to the next.
+TEST(KilledRepairer, ManyInARowAreFollowedByTheLast) {
+  Scene scene({});
+  scene.go_round(1);
+  scene.retire();
+  for (uint64_t step = 1; step < 40; ++step) {
+    scene.run({Action::die, step}, publish_two);
+    scene.run({Action::die, step}, [](Scene& here) { return sweep(here, shm::Access::produce); });
+    scene.run({Action::die, 40 - step},
+              [](Scene& here) { return sweep(here, shm::Access::consume); });
+  }
+  EXPECT_EQ(scene.aftermath(), "");
+}
+
+}  // namespace
+}  // namespace loopline::crash
