@@ -87,7 +87,6 @@ function(ll_test name)
   ll_program(${name} ${ARGN})
   if(TARGET ${name})
     target_link_libraries(${name} PRIVATE GTest::gmock GTest::gtest GTest::gtest_main)
-    target_precompile_headers(${name} PRIVATE <gmock/gmock.h> <gtest/gtest.h>)  # most of a compile
     target_compile_definitions(${name} PRIVATE LL_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                LL_BUILD_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
     gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST

@@ -298,6 +298,8 @@ class Bench {
       }));
     }
     const auto never = [] { return false; };
+    out_.progress("measuring for " +
+                  format_duration_rounded(static_cast<double>(plan_.measure_ns)));
     LL_TRY_STATUS(sleep_for(plan_.measure_ns / 10, children, board, never));
     board.phase.store(measuring, std::memory_order_release);  // release [phase]
     LL_TRY_STATUS(sleep_for(plan_.measure_ns, children, board, never));

@@ -1,7 +1,7 @@
 // Child: a role of the demo or the bench as a process of its own.
 //
-// It ends with its parent, whatever happens to that, and leaves Ctrl-C to it. The parent has one thread and
-// no handles of a station when it forks.
+// It ends with its parent, whatever happens to that, and leaves Ctrl-C to it. The parent has one
+// thread and no handles of a station when it forks.
 #pragma once
 
 #include <sys/types.h>

@@ -1,4 +1,5 @@
-// consume: messages of a station on stdout, as lines, by a template, as JSON, in hex or length-prefixed.
+// consume: messages of a station on stdout, as lines, by a template, as JSON, in hex or
+// length-prefixed.
 #include <fmt/format.h>
 #include <loopline/station.h>
 #include <regex.h>

@@ -1,4 +1,5 @@
-// demo: the director, which starts five processes, kills one inside a claim, and compares at the end.
+// demo: the director, which starts five processes, kills one inside a claim, and compares at the
+// end.
 #include <fmt/format.h>
 #include <loopline/station.h>
 #include <signal.h>

@@ -1,7 +1,8 @@
-// DemoBoard: the memory that the demo's director shares with the processes it starts, and their journals.
+// DemoBoard: the memory that the demo's director shares with the processes it starts, and their
+// journals.
 //
-// It is anonymous and inherited by fork, so it has no name to leave behind, and it outlives every child:
-// what a producer wrote into its journal before a SIGKILL is there.
+// It is anonymous and inherited by fork, so it has no name to leave behind, and it outlives every
+// child: what a producer wrote into its journal before a SIGKILL is there.
 //
 // Happens-before edges
 //   [journal]  a producer stores count after the entry -> the director loads it

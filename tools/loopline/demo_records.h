@@ -1,4 +1,5 @@
-// Demo records: real records of this machine to publish: the package index, or a file of the user's.
+// Demo records: real records of this machine to publish: the package index, or a file of the
+// user's.
 #pragma once
 
 #include <memory>
@@ -17,9 +18,9 @@ struct DemoRecords {
   uint64_t bytes() const;
 };
 
-// Paragraphs of the apt lists, else of dpkg's status file, else of `input` when it is named: what stands
-// between blank lines; a file without blank lines is cut into lines. Faults: not_found, io_error, and
-// invalid_argument for a file without records or with one over `size_max`.
+// Paragraphs of the apt lists, else of dpkg's status file, else of `input` when it is named: what
+// stands between blank lines; a file without blank lines is cut into lines. Faults: not_found,
+// io_error, and invalid_argument for a file without records or with one over `size_max`.
 Result<DemoRecords> load_demo_records(const std::string& input, uint64_t size_max);
 
 // The package a record is about, which serves as its key; empty when it names none.

@@ -26,7 +26,8 @@ constexpr uint64_t demo_producer_id(uint32_t index) { return index + 1; }
 // claims, fills half, and waits inside the claim for its SIGKILL. Returns an exit status.
 int run_demo_producer(const DemoStage& stage, uint32_t index, uint32_t epoch);
 
-// Reads, sums up and measures until the end; `is_lossy` ones stop now and then until they are lapped.
+// Reads, sums up and measures until the end; `is_lossy` ones stop now and then until they are
+// lapped.
 int run_demo_consumer(const DemoStage& stage, uint32_t index, bool is_lossy);
 
 }  // namespace loopline::cli

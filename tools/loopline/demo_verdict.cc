@@ -38,8 +38,8 @@ class Gaps {
   uint64_t at_ = 0;
 };
 
-// Calls `entry(producer, entry)` or `hole(sequence)` for each sequence, ascending; false when a journal
-// is out of order or a sequence stands in two.
+// Calls `entry(producer, entry)` or `hole(sequence)` for each sequence, ascending; false when a
+// journal is out of order or a sequence stands in two.
 bool walk(const DemoMemory& memory, uint64_t last,
           const std::function<void(uint32_t, const JournalEntry&)>& entry,
           const std::function<void(uint64_t)>& hole) {

@@ -1,6 +1,8 @@
 // JSON: nlohmann's library in one unit, fields in the order people read them.
 #include "json.h"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "output.h"
@@ -64,6 +66,9 @@ std::string dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+// All 64 bits of a name or a hash: as a number, JavaScript would round it.
+std::string hex(uint64_t bits) { return fmt::format("{:016x}", bits); }
+
 Json pair_of(Pair pair) { return {{"position", pair.first}, {"sequence", pair.second}}; }
 
 Json occupant_of(const shm::Occupant& who) {
@@ -72,14 +77,15 @@ Json occupant_of(const shm::Occupant& who) {
           {"tid", who.tid},
           {"uid", who.uid},
           {"command", who.command},
-          {"seat", who.seat},
+          {"roster_entry", shm::seat_entry(who.seat)},
+          {"roster_generation", shm::seat_generation(who.seat)},
           {"being_repaired", who.is_repaired_now}};
 }
 
 Json producer_of(const shm::ProducerFacts& producer) {
   Json json = {{"slot", producer.slot}};
   json.update(occupant_of(producer.occupant));
-  json["identity"] = producer.identity;
+  json["identity"] = hex(producer.identity);
   json["messages"] = producer.messages;
   json["bytes"] = producer.bytes;
   json["blocked_ns"] = producer.blocked_ns;
@@ -143,7 +149,8 @@ Json station_of(const shm::RingSnapshot& snapshot) {
 Json tallies_of(const std::array<Tally, demo_producer_count>& tallies) {
   Json json = Json::array();
   for (const Tally& tally : tallies) {
-    json.push_back({{"messages", tally.messages}, {"bytes", tally.bytes}, {"xxh3", tally.chain}});
+    json.push_back(
+        {{"messages", tally.messages}, {"bytes", tally.bytes}, {"xxh3", hex(tally.chain)}});
   }
   return json;
 }
@@ -249,7 +256,7 @@ std::string json_of(const Message& message) {
   }
   if (const auto producer = message.producer()) {
     json["producer"] = {
-        {"id", producer->id}, {"epoch", producer->epoch}, {"sequence", producer->sequence}};
+        {"id", hex(producer->id)}, {"epoch", producer->epoch}, {"sequence", producer->sequence}};
   }
   put_text(json, "payload", message.text());
   return dump(json);

@@ -1,8 +1,9 @@
 // JSON: every object the tools print for programs, with the names of its fields, in one place.
 //
-// These names are a contract: fields are added, never renamed. Sizes are bytes, times nanoseconds, points
-// in time UTC as text and as `_ns`. Text that is not UTF-8 (a payload, a key) is given in base64, under
-// its name with `_base64` behind it.
+// These names are a contract: fields are added, never renamed. Sizes are bytes, times nanoseconds,
+// points in time UTC as text and as `_ns`. Text that is not UTF-8 (a payload, a key) is given in
+// base64, under its name with `_base64` behind it. Identities and hashes are text, 16 hexadecimal
+// digits.
 #pragma once
 
 #include <string>

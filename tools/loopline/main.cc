@@ -83,8 +83,9 @@ class CommandLine {
     }
     LL_TRY(period_ns, parse_duration(watch_));
     if (period_ns == 0) return Fault(FaultCode::invalid_argument, "--watch takes a time above 0");
-    while (!stop_requested() && !out.is_closed()) {
+    for (bool is_first = true; !stop_requested() && !out.is_closed(); is_first = false) {
       out.clear_screen();
+      if (!is_first && !out.is_json() && !out.is_terminal()) out.line("");
       LL_TRY_STATUS(action_(out));
       out.flush();
       sleep_for(period_ns);

@@ -1,4 +1,5 @@
-// Options: the library's readers of sizes and times, with the option's name in front of what is wrong.
+// Options: the library's readers of sizes and times, with the option's name in front of what is
+// wrong.
 #include "options.h"
 
 #include <fmt/format.h>

@@ -17,6 +17,7 @@ namespace loopline::cli {
 namespace {
 
 constexpr size_t pending_max = 64 << 10;
+constexpr const char* erase_line = "\r\x1b[K";
 
 const char* code_of(Color color) {
   switch (color) {
@@ -67,8 +68,12 @@ Output::Output(const Globals& globals) : globals_(globals) {
 }
 
 void Output::write(std::string_view bytes) {
+  if (has_progress_) {
+    write_all(STDERR_FILENO, erase_line);
+    has_progress_ = false;
+  }
   if (has_live_) {
-    pending_ += "\r\x1b[K";
+    pending_ += erase_line;
     has_live_ = false;
   }
   pending_ += bytes;
@@ -89,7 +94,7 @@ void Output::flush() {
 void Output::note(std::string_view text) {
   if (is_quiet()) return;
   flush();
-  std::string all = has_progress_ ? "\r\x1b[K" : "";
+  std::string all = has_progress_ ? erase_line : "";
   has_progress_ = false;
   all += text;
   all += '\n';
@@ -99,7 +104,7 @@ void Output::note(std::string_view text) {
 void Output::progress(std::string_view text) {
   if (is_quiet() || !notes_are_watched_) return;
   flush();
-  write_all(STDERR_FILENO, fmt::format("\r\x1b[K{}", text));
+  write_all(STDERR_FILENO, erase_line + std::string(text));
   has_progress_ = true;
 }
 
@@ -121,7 +126,7 @@ std::string Output::paint(Color color, std::string_view text) const {
 
 int Output::report(const Fault& fault) {
   flush();
-  std::string text = has_progress_ ? "\r\x1b[K" : "";
+  std::string text = has_progress_ ? erase_line : "";
   text += is_json() ? json_of(fault) : "loopline: " + fault.message();
   text += '\n';
   write_all(STDERR_FILENO, text);

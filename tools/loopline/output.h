@@ -1,11 +1,13 @@
-// Output: how the command line speaks: text for people, JSON for programs, and what a fault becomes.
+// Output: how the command line speaks: text for people, JSON for programs, and what a fault
+// becomes.
 //
 //   stdout   results: text, wide text or JSON
 //   stderr   notes for people (unless --quiet), and errors: one line of text, or with --json one
-//            object {"error": {"code": "not_found", "message": "..."}}, so that stdout stays results
+//            object {"error": {"code": "not_found", "message": "..."}}, so that stdout stays
+//            results
 //
-// Colour only when stdout is a terminal and neither NO_COLOR nor --no-color forbids it. A reader that
-// goes away (`| head`) is no error: is_closed() says so and whoever prints stops.
+// Colour only when stdout is a terminal and neither NO_COLOR nor --no-color forbids it. A reader
+// that goes away (`| head`) is no error: is_closed() says so and whoever prints stops.
 #pragma once
 
 #include <cstdint>

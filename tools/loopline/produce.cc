@@ -128,7 +128,8 @@ class Publisher {
     told_at_ = summary_.messages;
   }
 
-  // Sleeps until the next message is due: by the plan since the start, so that errors do not add up.
+  // Sleeps until the next message is due: by the plan since the start, so that errors do not add
+  // up.
   bool keep_pace() {
     if (rate_ <= 0) return true;
     const uint64_t due =

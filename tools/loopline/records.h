@@ -24,9 +24,9 @@ class RecordReader {
   // `name` ("stdin", a path) and `size_max` are for refusals; the descriptor stays the caller's.
   RecordReader(int fd, RecordKind kind, uint64_t size_max, std::string name);
 
-  // The next record, valid until the call after; nothing at the end of the input, or when the process
-  // was asked to stop. Faults: too_large (said before it is read to its end), corrupted (the input
-  // ends inside a record), io_error.
+  // The next record, valid until the call after; nothing at the end of the input, or when the
+  // process was asked to stop. Faults: too_large (said before it is read to its end), corrupted
+  // (the input ends inside a record), io_error.
   Result<std::optional<std::string_view>> next();
 
  private:

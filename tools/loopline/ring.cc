@@ -24,9 +24,12 @@ Cell life_cell(const shm::Occupant& who) {
   return {text, Color::yellow};
 }
 
+// The name comes out of shared memory: nothing of it reaches the terminal but what can be read.
 std::string person_text(const shm::Occupant& who) {
   if (who.pid == 0) return "-";
-  return std::to_string(who.pid) + " " + who.command;
+  std::string text = std::to_string(who.pid) + " ";
+  for (const char letter : who.command) text += letter >= ' ' && letter < 0x7f ? letter : '?';
+  return text;
 }
 
 std::string bytes_text(uint64_t bytes) { return format_size_rounded(static_cast<double>(bytes)); }

@@ -1,11 +1,12 @@
-// Signals: Ctrl-C ends the work in hand, a closed pipe is an answer, a file cut short is told in words.
+// Signals: Ctrl-C ends the work in hand, a closed pipe is an answer, a file cut short is told in
+// words.
 #pragma once
 
 namespace loopline::cli {
 
-// SIGINT and SIGTERM set stop_requested() and interrupt what waits (a second SIGINT kills); SIGPIPE is
-// ignored; SIGBUS, which is a mapped file that somebody truncated, ends the process with status 1 and
-// a sentence on stderr.
+// SIGINT and SIGTERM set stop_requested() and interrupt what waits (a second SIGINT kills); SIGPIPE
+// is ignored; SIGBUS, which is a mapped file that somebody truncated, ends the process with status
+// 1 and a sentence on stderr.
 void install_signals();
 bool stop_requested();
 // For processes that are forked to be stopped by their parent only.

@@ -127,6 +127,17 @@ Status confirm(Output& out, const StationRmArguments& arguments, const std::stri
   return Fault(FaultCode::closed, "station \"" + name + "\" was kept");
 }
 
+// A ring that no program of this version can attach to is removed as a file: nobody hears of it.
+Status remove_ring(const std::string& dir, const shm::StationName& name) {
+  const Status removed = Station::remove(name.text(), dir);
+  if (removed) return removed;
+  const FaultCode code = removed.fault().code();
+  if (code != FaultCode::corrupted && code != FaultCode::version_mismatch) return removed;
+  LL_TRY(paths, shm::find_instance(dir));
+  LL_TRY(directory, shm::Directory::open(paths));
+  return directory.unlink(name, 0) ? ok() : removed;
+}
+
 }  // namespace
 
 Status station_add(Output& out, const StationAddArguments& arguments) {
@@ -216,7 +227,7 @@ Status station_rm(Output& out, const StationRmArguments& arguments) {
   const auto snapshot = viewer.station(arguments.name);
   if (!snapshot && snapshot.fault().code() == FaultCode::not_found) return snapshot.fault();
   LL_TRY_STATUS(confirm(out, arguments, name.text()));
-  LL_TRY_STATUS(Station::remove(arguments.name, out.dir()));
+  LL_TRY_STATUS(remove_ring(out.dir(), name));
   if (out.is_json()) {
     out.line(json_of_removed(name.text()));
   } else if (!out.is_quiet()) {

@@ -1,4 +1,5 @@
-// TemporaryInstance: an instance of one's own for the demo and the bench, gone without a trace afterwards.
+// TemporaryInstance: an instance of one's own for the demo and the bench, gone without a trace
+// afterwards.
 #pragma once
 
 #include <string>
