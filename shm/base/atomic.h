@@ -32,6 +32,18 @@ struct Pair {
 
 #include <immintrin.h>
 
+#if defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
+// TSan does not see what inline assembly orders: it is told.
+#define LL_TSAN_ACQUIRE(address) \
+  __tsan_acquire(const_cast<void*>(static_cast<const void*>(address)))
+#define LL_TSAN_RELEASE(address) \
+  __tsan_release(const_cast<void*>(static_cast<const void*>(address)))
+#else
+#define LL_TSAN_ACQUIRE(address) static_cast<void>(0)
+#define LL_TSAN_RELEASE(address) static_cast<void>(0)
+#endif
+
 namespace loopline {
 
 // A word of 4 or 8 bytes in shared memory; all bits zero is a valid value.
@@ -65,14 +77,20 @@ class alignas(16) AtomicPair {
   Pair load(std::memory_order order) const {
     __m128i bits;
     __asm__ volatile("vmovdqa %1, %0" : "=x"(bits) : "m"(value_));
-    if (order != std::memory_order_relaxed) __asm__ volatile("" ::: "memory");
+    if (order != std::memory_order_relaxed) {
+      __asm__ volatile("" ::: "memory");
+      LL_TSAN_ACQUIRE(&value_);
+    }
     return {static_cast<uint64_t>(_mm_cvtsi128_si64(bits)),
             static_cast<uint64_t>(_mm_extract_epi64(bits, 1))};
   }
   void store(Pair pair, std::memory_order order) {
     const __m128i bits =
         _mm_set_epi64x(static_cast<int64_t>(pair.second), static_cast<int64_t>(pair.first));
-    if (order != std::memory_order_relaxed) __asm__ volatile("" ::: "memory");
+    if (order != std::memory_order_relaxed) {
+      LL_TSAN_RELEASE(&value_);
+      __asm__ volatile("" ::: "memory");
+    }
     __asm__ volatile("vmovdqa %1, %0" : "=m"(value_) : "x"(bits));
     if (order == std::memory_order_seq_cst) std::atomic_thread_fence(order);
   }
@@ -80,10 +98,12 @@ class alignas(16) AtomicPair {
   bool compare_exchange(Pair& expected, Pair desired, std::memory_order /*success*/,
                         std::memory_order /*failure*/) {
     bool swapped;
+    LL_TSAN_RELEASE(&value_);
     __asm__ volatile("lock cmpxchg16b %1"
                      : "=@ccz"(swapped), "+m"(value_), "+a"(expected.first), "+d"(expected.second)
                      : "b"(desired.first), "c"(desired.second)
                      : "memory");
+    LL_TSAN_ACQUIRE(&value_);
     return swapped;
   }
   // The first half alone: enough for whoever only asks "how far".
