@@ -44,6 +44,8 @@ Result<std::string> choose_folder(std::string_view explicit_folder) {
                    "XDG_RUNTIME_DIR is set; name a folder with --dir or LOOPLINE_DIR");
 }
 
+constexpr int make_attempts_max = 1000;
+
 // "/run/loopline" -> "loopline-5f3a09c2": a tail for people, the hash so that two never meet.
 std::string instance_name(const std::string& real_path) {
   std::string name;
@@ -58,13 +60,21 @@ std::string instance_name(const std::string& real_path) {
   return name + digits;
 }
 
-// A folder that is there afterwards; `made` says whether by us.
+// A folder that is there afterwards; `made` says whether by us. A remover may take it away between
+// our two looks: then we begin again.
 Status make_folder(const std::string& path, mode_t mode, bool& made) {
-  made = ::mkdir(path.c_str(), mode) == 0;
-  if (made) return ok();
-  const int error = errno;
-  struct stat status;
-  if (error == EEXIST && ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return ok();
+  int error = 0;
+  for (int attempt = 0; attempt < make_attempts_max; ++attempt) {
+    made = ::mkdir(path.c_str(), mode) == 0;
+    if (made) return ok();
+    error = errno;
+    struct stat status;
+    if (error != EEXIST) break;
+    if (::stat(path.c_str(), &status) == 0) {
+      if (S_ISDIR(status.st_mode)) return ok();
+      break;
+    }
+  }
   return fault_from_errno(error, "cannot make folder " + path);
 }
 
