@@ -198,10 +198,10 @@ Result<size_t> Consumer::read_copies(std::span<FrameView> views) {
   size_t count = 0;
   uint64_t used = 0;
   while (count < views.size() && used + frame_max <= copies_.size()) {
-    const uint64_t expected = reader_.at().second;
     const ReadOutcome outcome = reader_.next_copy(views[count], copies_.data() + used);
     if (outcome == ReadOutcome::lapped) {
-      note_gap(expected, reader_.take_lost(), count != 0);
+      const uint64_t lost = reader_.take_lost();
+      note_gap(reader_.at().second - lost, lost, count != 0);  // fillers before it were read
       if (count != 0) break;  // the gap belongs between this run and the next
       continue;
     }

@@ -246,8 +246,10 @@ Status Producer::make_room(uint64_t end, Waiter& waiter) {
 // Held by somebody: if they are dead we clean up and go on, else we wait for them a little.
 Status Producer::wait_out(uint64_t end, const Advance& held, Waiter& waiter) {
   const bool gated = held.outcome == AdvanceOutcome::gated;
-  if (gated && held.blocker == blocker_is_gate && attached_->lift_gate()) return ok();
-  if (waiter.time_to_look_around() && held.blocker != blocker_is_gate) {
+  const bool at_gate = gated && held.blocker == blocker_is_gate;
+  const bool looks_around = waiter.time_to_look_around();  // not at each round: it maps a ring
+  if (at_gate && looks_around && attached_->lift_gate()) return ok();
+  if (!at_gate && looks_around) {
     Janitor janitor = attached_->janitor();
     const Cleaned cleaned =
         gated ? janitor.clean_cursor(held.blocker) : janitor.clean_producer(held.blocker);
