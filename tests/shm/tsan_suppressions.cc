@@ -1,6 +1,6 @@
 // TSan suppressions: the one race that is meant.
 //
-// A lossy reader looks at headers and copies payloads that a producer may be overwriting, and throws
+// A lossy reader looks at headers and copies payloads that a producer may be overwriting, and drops
 // away what it read unless the window had not passed it (R6). TSan cannot know the second look; the
 // model test proves it. Everything else it reports is a finding. The test is named as well as the
 // function, because TSan sometimes has forgotten the reader's stack. Its deadlock detector knows 64

@@ -22,7 +22,7 @@ class RingShow : public ToolFixture {
 TEST_F(RingShow, DrawsTheWindowIn80Columns) {
   told({"produce", "orders"}, std::string(3000, 'a') + "\n" + std::string(3000, 'b') + "\n");
   const std::string text = told({"ring", "show", "orders"});
-  EXPECT_THAT(text, HasSubstr("[-------...."));
+  EXPECT_THAT(text, HasSubstr("[--------...."));
   EXPECT_THAT(text, HasSubstr("sequences 1 to 2 are in the ring (2 messages)"));
   size_t width = 0, widest = 0;
   for (const char letter : text) {

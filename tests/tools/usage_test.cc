@@ -46,7 +46,7 @@ TEST_F(Usage, AnErrorIsJsonWhereJsonWasAskedFor) {
   EXPECT_EQ(unknown["error"]["code"], "invalid_argument");
   const auto missing = nlohmann::json::parse(refused(3, {"station", "info", "x", "--json"}));
   EXPECT_EQ(missing["error"]["code"], "not_found");
-  EXPECT_THAT(missing["error"]["message"], HasSubstr("main/x"));
+  EXPECT_THAT(missing["error"]["message"], HasSubstr("loopline station add"));
 }
 
 TEST_F(Usage, GlobalOptionsMayStandAnywhere) {
