@@ -13,8 +13,14 @@ Consumer::Consumer(Consumer&&) noexcept = default;
 Consumer& Consumer::operator=(Consumer&&) noexcept = default;
 Consumer::~Consumer() = default;
 
+Result<std::span<const Message>> Consumer::next_run(size_t max) {
+  const std::span<Message> run(state_->messages, std::min(max, run_max));
+  LL_TRY(count, read(run));
+  return std::span<const Message>(run.first(count));
+}
+
 Result<size_t> Consumer::read(std::span<Message> run) {
-  shm::FrameView views[run_max];
+  shm::FrameView* const views = state_->views;
   const size_t room = std::min(run.size(), run_max);
   const Result<size_t> count = state_->ring.read({views, room});
   if (!count) return count;

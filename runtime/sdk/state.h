@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "loopline/consumer.h"
 #include "loopline/producer.h"
@@ -20,7 +21,11 @@ struct ProducerState {
 };
 
 struct ConsumerState {
+  explicit ConsumerState(shm::Consumer consumer) : ring(std::move(consumer)) {}
+
   shm::Consumer ring;
+  shm::FrameView views[Consumer::run_max];
+  Message messages[Consumer::run_max];
 };
 
 // A duration as a deadline in monotonic time.

@@ -160,7 +160,7 @@ Result<Consumer> Station::consumer(const ConsumerOptions& options) const {
   wanted.from = options.from == From::earliest ? shm::From::earliest : shm::From::latest;
   wanted.wait = static_cast<shm::WaitKind>(options.wait);
   LL_TRY(ring, shm::Consumer::open(attached, wanted));
-  return Consumer(std::make_unique<ConsumerState>(ConsumerState{std::move(ring)}));
+  return Consumer(std::make_unique<ConsumerState>(std::move(ring)));
 }
 
 const std::string& Station::name() const { return state_->text; }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <stdexcept>
 #include <utility>
 
@@ -56,6 +57,7 @@ Program::Program(std::vector<std::string> words) {
     ::execv(arguments[0], arguments.data());
     ::_exit(127);
   }
+  ::fcntl(in[1], F_SETFL, O_NONBLOCK);  // a program that stops reading does not stop us
   ::close(in[0]);
   ::close(out[1]);
   ::close(err[1]);
@@ -73,11 +75,12 @@ Program::~Program() {
 }
 
 void Program::type(const std::string& text) {
-  for (size_t done = 0; done < text.size();) {
+  const uint64_t end_ns = monotonic_ns() + patience_ns;
+  for (size_t done = 0; done < text.size() && monotonic_ns() < end_ns;) {
     const ssize_t wrote = ::write(in_, text.data() + done, text.size() - done);
-    if (wrote <= 0) return;  // it has stopped reading
-    done += static_cast<size_t>(wrote);
-    listen(0);
+    if (wrote < 0 && errno != EAGAIN) return;  // it has closed its input
+    if (wrote > 0) done += static_cast<size_t>(wrote);
+    listen(wrote < 0 ? 1 : 0);
   }
 }
 

@@ -115,7 +115,7 @@ TEST_F(ProduceTool, SaysWhoHoldsAFullRingAndCanStillBeInterrupted) {
   ASSERT_TRUE(reader.says("ready"));
   reader.send(SIGSTOP);
   Program program(tool_words({"produce", "orders"}));
-  for (int count = 0; count < 200; ++count) program.type(std::string(999, 'x') + "\n");
+  for (int count = 0; count < 100; ++count) program.type(std::string(999, 'x') + "\n");
   EXPECT_TRUE(program.says("waiting for room: station \"main/orders\" is full"));
   program.send(SIGINT);
   EXPECT_EQ(program.end().status, 0);
