@@ -13,6 +13,7 @@ ReadOutcome Reader::fall_behind() {
 }
 
 ReadOutcome Reader::next_copy(FrameView& view, std::byte* buffer) {
+  const MeantRace until_the_second_look;
   for (uint64_t step = 0; step <= ring_.capacity / unit_size; ++step) {
     const Pair before = at_;
     const bool verify_before = verify_;

@@ -56,6 +56,7 @@ class Reader {
 
   // Whether next() would find a frame: one load in the common case.
   bool ready() const {
+    const MeantRace for_a_lossy_reader;
     uint64_t word;
     return accept(word);
   }

@@ -15,6 +15,7 @@ constexpr uint64_t lock_wait_ns = 2'000'000;
 }  // namespace
 
 uint64_t repair_owner(const Ring& ring, uint32_t owner) {
+  const MeantRace until_still_inside;
   uint64_t completed = 0;
   const uint64_t steps_max = 64 * (ring.capacity / unit_size);  // restarts included
   Pair at = ring.window_start();

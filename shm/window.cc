@@ -57,6 +57,7 @@ Advance walk_oldest(const Ring& ring, Pair loaded, uint64_t end) {
   const Pair from{limit.position - ring.capacity, limit.sequence};
   const uint64_t target = std::min(end + ring.capacity / 16 - ring.capacity, limit.position);
   Advance stop{AdvanceOutcome::moved};
+  const MeantRace until_the_cas;
   Pair at = from;
   while (at.first < target) {
     const uint64_t side = ring.side(at.first).load(std::memory_order_acquire);  // acquire [claim]

@@ -26,6 +26,30 @@ struct Pair {
 
 }  // namespace loopline
 
+#if defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
+extern "C" void AnnotateIgnoreReadsBegin(const char* file, int line);
+extern "C" void AnnotateIgnoreReadsEnd(const char* file, int line);
+#endif
+
+namespace loopline {
+
+// While it lives, this thread reads places that may be written meanwhile, and trusts what it read
+// only after a second look (R6). TSan cannot know the second look (the model test proves it) and
+// does not judge these reads.
+struct MeantRace {
+#if defined(__SANITIZE_THREAD__)
+  MeantRace() { AnnotateIgnoreReadsBegin(__FILE__, __LINE__); }
+  ~MeantRace() { AnnotateIgnoreReadsEnd(__FILE__, __LINE__); }
+#else
+  MeantRace() {}  // not trivial, or it were an unused variable
+#endif
+  MeantRace(const MeantRace&) = delete;
+  MeantRace& operator=(const MeantRace&) = delete;
+};
+
+}  // namespace loopline
+
 #ifdef LL_ATOMIC_ALIAS
 #include LL_ATOMIC_ALIAS
 #else
@@ -33,7 +57,6 @@ struct Pair {
 #include <immintrin.h>
 
 #if defined(__SANITIZE_THREAD__)
-#include <sanitizer/tsan_interface.h>
 // TSan does not see what inline assembly orders: it is told.
 #define LL_TSAN_ACQUIRE(address) \
   __tsan_acquire(const_cast<void*>(static_cast<const void*>(address)))
@@ -128,22 +151,11 @@ inline void prefetch_write(const void* address) {
 }
 
 // Bulk bytes into and out of shared memory. Bytes out of a place that may be overwritten meanwhile
-// are only trusted once the reader has looked again (R6); the race is meant, so TSan does not judge
-// it.
+// are only trusted once the reader has looked again (R6).
 inline void copy_to_shared(void* to, const void* from, size_t size) { std::memcpy(to, from, size); }
-#if defined(__SANITIZE_THREAD__)
-__attribute__((no_sanitize("thread"), noinline)) inline void copy_from_shared(void* to,
-                                                                              const void* from,
-                                                                              size_t size) {
-  auto* out = static_cast<volatile unsigned char*>(to);
-  const auto* in = static_cast<const volatile unsigned char*>(from);
-  for (size_t index = 0; index < size; ++index) out[index] = in[index];
-}
-#else
 inline void copy_from_shared(void* to, const void* from, size_t size) {
   std::memcpy(to, from, size);
 }
-#endif
 
 }  // namespace loopline
 #endif
