@@ -239,8 +239,9 @@ Status Producer::make_room(uint64_t end, Waiter& waiter) {
       break;
   }
   return Fault(FaultCode::corrupted, "the ring of station \"" + attached_->name() +
-                                         "\" is damaged: cursor slot " +
-                                         std::to_string(held.blocker) + " points nowhere");
+                                         "\" is damaged: its window cannot be moved; see: "
+                                         "loopline ring show " +
+                                         attached_->name());
 }
 
 // Held by somebody: if they are dead we clean up and go on, else we wait for them a little.

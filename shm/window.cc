@@ -70,7 +70,10 @@ Advance walk_oldest(const Ring& ring, Pair loaded, uint64_t end) {
     }
     const uint64_t word = ring.word(at.first).load(std::memory_order_acquire);  // acquire [commit]
     if (!Ring::is_committed(side, word, at.first)) {
-      stop = {AdvanceOutcome::open, Ring::side_owner(side)};
+      // An owner without a slot is none of ours; not even a seal, which cannot be in the way.
+      const uint32_t owner = Ring::side_owner(side);
+      const bool has_slot = owner < ring.producer_slots;
+      stop = {has_slot ? AdvanceOutcome::open : AdvanceOutcome::corrupt, owner};
       break;
     }
     at = {at.first + ring.side_bytes(side), at.second + 1};

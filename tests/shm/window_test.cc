@@ -230,6 +230,16 @@ TEST(Window, CallsALimitThatCannotBeCorrupt) {
   EXPECT_EQ(advance(ring.ring(), 8192).outcome, AdvanceOutcome::corrupt);
 }
 
+TEST(Window, CallsAnOpenFrameOfAnOwnerWithoutASlotCorrupt) {
+  for (const uint32_t owner : {4u, 1000u}) {
+    BareRing ring;
+    Claimer claimer = ring.claimer(0), nobody_of_ours = ring.claimer(owner);
+    ring.open(nobody_of_ours, "x");
+    for (int count = 0; count < 62; ++count) ring.put(claimer, "x");
+    EXPECT_EQ(advance(ring.ring(), needed(ring)).outcome, AdvanceOutcome::corrupt) << owner;
+  }
+}
+
 TEST(Window, CallsSideWordsThatMakeNoChainCorrupt) {
   for (const uint64_t side : {uint64_t{0}, ~uint64_t{0}}) {  // an older lap, a newer lap
     BareRing ring;
