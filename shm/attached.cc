@@ -190,6 +190,7 @@ bool Attached::lift_gate() {
   auto& gate = ring_.control->gate.pair;
   Pair held = gate.load(std::memory_order_acquire);  // acquire [cursor]
   if (held.first == no_cursor.first) return true;
+  if (mapping_.access() == Access::look) return false;  // for those who may write
   auto before = attach_generation(header().generation - 1, Access::consume);
   if (before) {
     auto predecessor = make(std::move(*before), roster_, directory_);

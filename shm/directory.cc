@@ -65,6 +65,16 @@ std::optional<Directory::Listed> parse_ring_file_name(std::string_view file) {
   return listed;
 }
 
+std::string file_name_of(const RingHeader& header) {
+  return ring_file_name({header.factory, header.station}, header.partition, header.generation);
+}
+
+// Whether a ring carries the name it was made for. Who goes from one generation to the next relies
+// on it: a copy under an older name would be its own predecessor, without end.
+bool is_at_home(const RingHeader& header, std::string_view path) {
+  return path.ends_with("/" + file_name_of(header));
+}
+
 // The names in a folder.
 Result<std::vector<std::string>> names_in(const std::string& folder) {
   std::vector<std::string> names;
@@ -222,8 +232,14 @@ Result<Mapping> Directory::attach(const StationName& name, uint32_t partition,
 
 Result<Mapping> Directory::attach_generation(const StationName& name, uint32_t partition,
                                              uint32_t generation, Access access) const {
-  auto mapping = Mapping::attach(ring_path(name, partition, generation), access);
+  const std::string path = ring_path(name, partition, generation);
+  auto mapping = Mapping::attach(path, access);
   if (!mapping && mapping.fault().code() == FaultCode::not_found) return missing(name, partition);
+  if (mapping && !is_at_home(mapping->header(), path)) {
+    return Fault(FaultCode::corrupted, "ring " + path + " was made for another name, " +
+                                           file_name_of(mapping->header()) +
+                                           ": it was moved or copied; remove it");
+  }
   return mapping;
 }
 

@@ -254,6 +254,16 @@ TEST_F(Stations, WhoseRemoverDiedAreMadeAnew) {
             made.header().uuid[0]);
 }
 
+// Else it would be its own predecessor, and whoever asks the predecessors would never end.
+TEST_F(Stations, AreRefusedUnderNamesTheyWereNotMadeFor) {
+  const Mapping mapping = must(directory_.create(ring("orders", 1)));
+  ASSERT_EQ(::link(path(1).c_str(), path(7).c_str()), 0);
+  EXPECT_EQ(code_of(directory_.attach_generation(orders_, 0, 7, Access::look)),
+            FaultCode::corrupted);
+  EXPECT_EQ(code_of(attach()), FaultCode::corrupted);
+  EXPECT_TRUE(directory_.attach_generation(orders_, 0, 1, Access::look));
+}
+
 // The remover dies after each of its steps; the next one finds the rest.
 TEST_F(Stations, WhoseRemovalWasInterruptedAnywhereAreGone) {
   for (int steps = 0; steps < 3; ++steps) {
