@@ -173,6 +173,8 @@ std::optional<ExtensionView> ExtensionView::parse(std::span<const std::byte> bod
   if ((fields & field_key) != 0) view.key_ = cursor.text(cursor.number<uint16_t>());
   if ((fields & field_headers) != 0) {
     view.header_count_ = cursor.number<uint16_t>();
+    // No writer of ours puts in more; reading one walks over those before it.
+    if (view.header_count_ > extension_headers_max) return std::nullopt;
     view.headers_ = cursor.rest();
     for (uint32_t index = 0; index < view.header_count_ && cursor.ok(); ++index)
       next_header(cursor);

@@ -186,6 +186,19 @@ TEST(Extension, IsRefusedWhenItHasFewerHeadersThanItSays) {
   EXPECT_FALSE(ExtensionView::parse(bytes));
 }
 
+TEST(Extension, IsRefusedWithMoreHeadersThanAnybodyMayWrite) {
+  const std::vector<Header> headers(extension_headers_max);
+  ExtensionFields fields;
+  fields.headers = headers;
+  auto bytes = written(fields);
+  bytes.resize(bytes.size() + extension_alignment);  // room for two more
+  bytes[0] = static_cast<std::byte>(bytes.size() & 0xff);
+  bytes[1] = static_cast<std::byte>(bytes.size() >> 8);
+  EXPECT_TRUE(ExtensionView::parse(bytes));
+  bytes[8] = std::byte{1};  // 1025
+  EXPECT_FALSE(ExtensionView::parse(bytes));
+}
+
 TEST(Extension, SurvivesEveryFlippedBit) {
   const auto good = written(everything());
   for (size_t bit = 0; bit < 8 * good.size(); ++bit) {
