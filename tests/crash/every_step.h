@@ -21,6 +21,12 @@ struct Trial {
   Scene::Role role;
   // In the parent, while the child runs.
   std::function<std::string(Scene&, pid_t)> meanwhile = [](Scene&, pid_t) { return std::string(); };
+  // In the parent, each time the child stopped: others go round, then it goes on to its end.
+  std::function<std::string(Scene&, pid_t)> when_stopped = [](Scene& scene, pid_t child) {
+    scene.go_round(3);
+    scene.carry_on(child);
+    return std::string();
+  };
   // In the parent, at the end.
   std::function<std::string(Scene&)> check = [](Scene& scene) { return scene.aftermath(); };
   uint64_t stride = 1;
@@ -36,10 +42,8 @@ inline std::string attempt(const Trial& trial, const Plan& plan, bool& got_throu
   if (!problem.empty()) return "meanwhile: " + problem;
   const End end = scene.wait(child);
   got_through = end == End::finished;
-  if (end == End::stopped) {
-    scene.go_round(3);
-    scene.carry_on(child);
-  }
+  if (end == End::stopped) problem = trial.when_stopped(scene, child);
+  if (!problem.empty()) return "while it was stopped: " + problem;
   return trial.check(scene);
 }
 

@@ -10,7 +10,12 @@
 namespace loopline::crash {
 namespace {
 
-constexpr const char* shm_template = "/dev/shm/loopline-crash-XXXXXX";
+// Where the folders are made; whoever expects us to crash (tests/support/broken) names a place that
+// it clears itself.
+std::string folder_template() {
+  const char* chosen = std::getenv("LL_CRASH_FOLDER");
+  return std::string(chosen == nullptr ? "/dev/shm" : chosen) + "/loopline-crash-XXXXXX";
+}
 constexpr int remove_tries_max = 100;
 
 // For give_up(), which no destructor survives.
@@ -24,7 +29,7 @@ void give_up(const std::string& what, const std::string& why) {
   std::abort();
 }
 
-PrivateInstance::PrivateInstance() : root_(shm_template), owner_(::getpid()) {
+PrivateInstance::PrivateInstance() : root_(folder_template()), owner_(::getpid()) {
   if (::mkdtemp(root_.data()) == nullptr) give_up("cannot make a folder like", root_);
   paths_.folder = root_ + "/instance";
   paths_.shm = root_ + "/rings/main";

@@ -11,7 +11,7 @@ Status Author::publish(shm::Producer& producer, const Wish& wish, Random& random
     journal_.intending = number;
   shm::OpenFrame frame;
   phase_ = Phase::claiming;
-  const Status claimed = producer.claim(wish.size, wish.deadline_ns, frame);
+  Status claimed = producer.claim(wish.size, wish.deadline_ns, frame);
   if (!claimed) {
     phase_ = Phase::idle;
     return claimed;
@@ -22,8 +22,9 @@ Status Author::publish(shm::Producer& producer, const Wish& wish, Random& random
   const Place place{frame.claim.position, frame.claim.sequence,
                     producer.attached()->header().capacity};
   write_message(frame.body, head, place, wish.forge, random);
+  if (wish.while_open) wish.while_open();
   phase_ = Phase::committing;
-  const Status done = wish.abort ? producer.abort(frame) : producer.commit(frame, 0);
+  Status done = wish.abort ? producer.abort(frame) : producer.commit(frame, 0);
   if (!done) return done;
   if (!wish.abort) {
     if (number == 1) journal_.first_sequence = place.sequence;

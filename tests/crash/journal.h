@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,7 @@ class Author {
     bool forge = true;
     bool abort = false;
     uint64_t deadline_ns = 0;
+    std::function<void()> while_open;  // done between claim and commit
   };
   Status publish(shm::Producer& producer, const Wish& wish, Random& random);
 

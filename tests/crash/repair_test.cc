@@ -18,8 +18,7 @@ Trial cleaning_up(uint64_t victim_step, const Scene::Role& victim, shm::Access a
                   bool& victim_died) {
   return {.prepare =
               [=, &victim_died](Scene& scene) {
-                scene.go_round(1);
-                scene.retire();
+                scene.go_round(1);  // keeps its producer: a new one would sweep before us
                 victim_died = scene.run({Action::die, victim_step}, victim) == End::died;
                 // Frames behind the open one: they must come through, in order.
                 return scene.publish(2);

@@ -1,5 +1,6 @@
 // What counts as a death, and what seats look like when their holders are cut off at every step.
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -94,12 +95,50 @@ TEST(Death, OfAForkedChildIsNotItsParents) {
   if (child == 0) {
     shm::OpenFrame frame;
     const Status claimed = parents->claim(64, 0, frame);
-    const bool refused = !claimed && claimed.fault().code() == FaultCode::forked;
+    const auto read = scene.witness().read({});
+    const bool refused = !claimed && claimed.fault().code() == FaultCode::forked && !read &&
+                         read.fault().code() == FaultCode::forked;
+    scene.forget();
     ::_exit(refused ? 0 : 3);
   }
-  EXPECT_EQ(scene.wait(child), End::finished);
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  const shm::SeatId mine = need(scene.roster().my_seat(), "no seat");
+  EXPECT_EQ(scene.ring().producers[0].owner.load(std::memory_order_relaxed), mine);
+  EXPECT_EQ(scene.ring().cursors[0].owner.load(std::memory_order_relaxed), mine);
   ASSERT_EQ(scene.publish(1), "");
   EXPECT_EQ(scene.aftermath(), "");
+}
+
+// The seat of a dead reader is taken by another thread: the dead one stays dead.
+TEST(Death, IsForEverAlthoughItsEntryIsUsedAgain) {
+  Scene scene({});
+  std::atomic<shm::SeatId> theirs{shm::nobody};
+  const pid_t child = scene.start({}, [](Scene& here) {
+    const std::string problem =
+        here.open_reader({.from = shm::From::earliest}, shm::Access::consume);
+    here.ready();
+    return problem;
+  });
+  ASSERT_TRUE(scene.await_ready(child));
+  const shm::SeatId dead = scene.ring().cursors[1].owner.load(std::memory_order_relaxed);
+  ::kill(child, SIGKILL);
+  ASSERT_EQ(scene.wait(child), End::died);
+  // Each thread begins to look for a seat at a place drawn by lot.
+  constexpr int tries_max = 40 * static_cast<int>(shm::roster_entry_count);
+  bool taken = false;
+  for (int count = 0; count < tries_max && !taken; ++count) {
+    std::thread([&] {
+      theirs = need(scene.roster().my_seat(), "no seat");
+      taken = shm::seat_entry(theirs) == shm::seat_entry(dead);
+      if (!taken) return;
+      EXPECT_NE(theirs, dead);
+      EXPECT_FALSE(scene.roster().alive(dead));
+      EXPECT_EQ(scene.aftermath(), "");
+    }).join();
+  }
+  EXPECT_TRUE(taken);
 }
 
 }  // namespace

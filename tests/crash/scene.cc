@@ -9,9 +9,11 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <new>
 
 #include "shm/base/clock.h"
+#include "shm/lock.h"
 
 namespace loopline::crash {
 namespace {
@@ -151,6 +153,25 @@ bool Scene::await(pid_t child, const std::function<bool()>& condition) {
   return true;
 }
 
+bool Scene::ends(pid_t child) {
+  siginfo_t ended{};
+  (void)await(child, [&] {
+    ::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT);
+    return ended.si_pid == child;
+  });
+  return ended.si_pid == child && wait(child) == End::finished;
+}
+
+bool Scene::await_asleep(pid_t child, const std::function<bool()>& condition) {
+  const std::string path = "/proc/" + std::to_string(child) + "/stat";
+  return await(child, [&] {
+    if (!condition()) return false;
+    std::ifstream file(path);
+    std::string pid, name, state;
+    return (file >> pid >> name >> state) && state == "S";
+  });
+}
+
 End Scene::carry_on(pid_t child) {
   if (options_.exclusive) retire();
   ::kill(child, SIGCONT);
@@ -170,6 +191,12 @@ void Scene::go_round(uint64_t laps) {
     if (!publish(1, false, held_up_ms).empty()) return;
     if (!read_all().empty()) return;
   }
+}
+
+void Scene::forget() {
+  witness_.reset();
+  reader_.reset();
+  producer_.reset();
 }
 
 std::string Scene::open_producer() {
@@ -198,6 +225,17 @@ std::string Scene::publish(uint32_t count, bool abort, uint64_t ms) {
     if (!done) return fail("publish", done.fault());
   }
   return "";
+}
+
+std::string Scene::publish_holding(const std::function<void()>& while_open) {
+  const std::string problem = open_producer();
+  if (!problem.empty()) return problem;
+  Author::Wish wish;
+  wish.size = static_cast<uint32_t>(producer_->attached()->header().message_max);
+  wish.deadline_ns = soon(patience_ms);
+  wish.while_open = while_open;
+  const Status done = author_->publish(*producer_, wish, random_);
+  return done ? "" : fail("publish", done.fault());
 }
 
 std::string Scene::fill() {
@@ -261,6 +299,13 @@ std::string Scene::read_some() {
   return examine_run(*reader_, *reader_examiner_, got);
 }
 
+std::string Scene::read_the_rest() {
+  bool got = true;
+  std::string problem;
+  while (got && problem.empty()) problem = examine_run(*reader_, *reader_examiner_, got);
+  return problem;
+}
+
 std::string Scene::seal(bool exclusive) {
   shm::RingOptions next;
   next.capacity = options_.capacity;
@@ -272,7 +317,7 @@ std::string Scene::seal(bool exclusive) {
 }
 
 std::string Scene::seal_newest() {
-  attached_ = attach(shm::Access::produce);
+  renew();
   return seal(options_.exclusive);
 }
 
@@ -293,6 +338,10 @@ std::string Scene::slots_are_free() {
       return "cursor slot " + std::to_string(slot) + " is not free";
     if (owner == shm::nobody && cursor != shm::no_cursor) return "a free cursor slot gates";
     gating += cursor != shm::no_cursor;
+  }
+  for (int count = 0; count < 2; ++count) {  // twice: whoever inherits must leave it whole
+    const shm::LockGuard lock(at.control->lock.mutex, shm::try_lock(at.control->lock.mutex));
+    if (!lock) return "nobody can take the ring lock any more";
   }
   const uint32_t expected = witness_ && !options_.lossy ? 1 : 0;
   return gating == expected ? "" : std::to_string(gating) + " cursors gate";

@@ -62,6 +62,10 @@ class Scene {
   // In the parent: until the child is ready; false when it ended.
   bool await_ready(pid_t child);
   void go() { stage_->cue = 2; }
+  // In the parent: whether the child ends by itself, in time.
+  bool ends(pid_t child);
+  // In the parent: until the child sleeps in the kernel.
+  bool await_asleep(pid_t child, const std::function<bool()>& condition);
   // In the parent: until `condition` holds; false when the child ended, or did not get there.
   bool await(pid_t child, const std::function<bool()>& condition);
   // Publishes and reads for `laps` laps, or until the stopped child holds everybody up.
@@ -76,6 +80,8 @@ class Scene {
   // Verbs. `writer` is chosen before a fork; 0 lets the parent publish.
   std::string publish(uint32_t count, bool abort = false, uint64_t patience_ms = 10'000);
   std::string read_all();
+  // One message of the largest size, with `while_open` done between its claim and its commit.
+  std::string publish_holding(const std::function<void()>& while_open);
   // Publishes until the ring is full of what the witness has not read.
   std::string fill();
   std::string fail(const char* what, const Fault& fault) const;
@@ -94,12 +100,18 @@ class Scene {
   std::string open_reader(const shm::ConsumerOptions& options, shm::Access access);
   shm::Consumer& reader() { return *reader_; }
   std::string read_some();
+  // Until nothing more comes.
+  std::string read_the_rest();
   void close_reader() { reader_.reset(); }
   // In a child: follows its plan from here on, in this thread.
   void rearm() { arm(plan_); }
   // Closes the producer, as one does who leaves in peace.
   void retire() { producer_.reset(); }
+  // Closes all handles, as a forked child does that ends in peace.
+  void forget();
   std::string seal(bool exclusive);
+  // From now on new handles begin in whatever ring is the newest.
+  void renew() { attached_ = attach(shm::Access::produce); }
   // Seals whatever ring is the newest by now.
   std::string seal_newest();
   shm::Consumer& witness() { return *witness_; }

@@ -16,7 +16,11 @@ std::string leave_some(Scene& scene) {
 
 // Sealed or not when the sealer died: sealing again ends it, and the witness gets what there was.
 std::string ends_for_good(Scene& scene) {
-  std::string problem = scene.publish(1);
+  const bool claimed = scene.ring().control->seal.at.load_first(std::memory_order_relaxed) != 0;
+  std::string problem = scene.read_all();
+  // The seal frame is there: a reader alone finishes it.
+  if (claimed && problem.find("closed") == std::string::npos) return "not closed: " + problem;
+  problem = scene.publish(1);
   const bool closed = problem.find("closed") != std::string::npos;
   if (!problem.empty() && !closed) return problem;
   const Status sealed = scene.attached()->seal_for_good();
@@ -95,6 +99,7 @@ Trial lifting_the_gate() {
                 });
                 if (!scene.await_ready(reader)) return std::string("no reader");
                 if (problem.empty()) problem = scene.seal(false);
+                scene.renew();  // whoever came by the old ring would sweep it
                 if (problem.empty()) problem = scene.fill();
                 scene.retire();
                 if (problem.empty()) problem = scene.read_all();
@@ -114,6 +119,16 @@ TEST(KilledSealer, WithASuccessorIsFinishedByWhoeverComes) {
 TEST(KilledSealer, OfAnExclusiveRingIsFinishedByWhoeverComes) {
   EXPECT_GT(at_every_step(sealing_with_a_successor(true), Action::die), 50u);
 }
+TEST(KilledSealer, IsFollowedByAnother) {
+  for (const bool exclusive : {false, true}) {
+    Trial trial = sealing_with_a_successor(exclusive);
+    trial.check = [exclusive](Scene& scene) {
+      const std::string problem = scene.seal(exclusive);
+      return problem.empty() ? scene.aftermath() : problem;
+    };
+    EXPECT_GT(at_every_step(trial, Action::die), 40u);
+  }
+}
 TEST(KilledFollower, ReaderHoldsNothingInEitherRing) {
   EXPECT_GT(at_every_step(following_as_a_reader({.from = shm::From::earliest}), Action::die), 40u);
 }
@@ -130,6 +145,11 @@ TEST(KilledFollower, LiftingTheGateIsFinishedByTheNext) {
 
 TEST(StoppedSealer, HoldsOthersUpButHarmsNobody) {
   Trial trial = sealing_with_a_successor(false);
+  trial.stride = 3;  // at most: birth is three stores that nobody may repeat later
+  at_every_step(trial, Action::stop);
+}
+TEST(StoppedSealer, OfAnExclusiveRingHarmsNobody) {
+  Trial trial = sealing_with_a_successor(true);
   trial.stride = 5;
   at_every_step(trial, Action::stop);
 }
@@ -164,25 +184,67 @@ TEST(KilledMaker, OfARingLeavesAWholeOneOrNone) {
   EXPECT_GT(at_every_step(trial, Action::die), 10u);
 }
 
-TEST(KilledRemover, OfAStationIsFinishedByTheNext) {
-  const shm::StationName name{"main", "scene"};
-  const auto remove = [name](Scene& scene) {
-    Status done = scene.attached()->seal_for_good();
-    if (done) done = scene.instance().directory().unlink(name, 0);
-    return done ? "" : scene.fail("remove", done.fault());
+// The same for what every station of an instance shares.
+TEST(KilledMaker, OfAnInstanceLeavesAWholeOneOrNone) {
+  const auto make = [](Scene& scene) {
+    shm::InstancePaths paths = scene.instance().paths();
+    paths.folder += "/another";
+    paths.shm += "-another";
+    const auto directory = shm::Directory::open_or_create(paths);
+    if (!directory) return scene.fail("folders", directory.fault());
+    const auto roster = directory->roster();
+    if (!roster) return scene.fail("roster", roster.fault());
+    const auto seat = (*roster)->my_seat();
+    return seat ? "" : scene.fail("seat", seat.fault());
   };
-  const Trial trial{.options = with_files,
-                    .prepare = leave_some,
-                    .role = remove,
-                    .check = [remove](Scene& scene) {
-                      std::string problem = remove(scene);
-                      if (!problem.empty()) return problem;
-                      problem = scene.read_all();
-                      if (problem.find("closed") == std::string::npos)
-                        return "not closed: " + problem;
-                      if (scene.instance().file_count() != 0) return std::string("files are left");
-                      return std::string();
-                    }};
+  EXPECT_GT(at_every_step({.options = with_files, .role = make, .check = make}, Action::die), 10u);
+}
+
+// A station of three rings: the old one, in which the witness still is, the current, an unborn one.
+Trial removing() {
+  return {.options = with_files,
+          .prepare =
+              [](Scene& scene) {
+                std::string problem = leave_some(scene);
+                if (problem.empty()) problem = scene.seal(false);
+                scene.renew();
+                shm::RingOptions unborn{.station = "scene", .generation = 3, .born = false};
+                unborn.capacity = with_files.capacity;
+                const auto made = scene.instance().directory().create(unborn);
+                return made || !problem.empty() ? problem : scene.fail("make", made.fault());
+              },
+          .role =
+              [](Scene& scene) {
+                const shm::StationName name{"main", "scene"};
+                auto newest = scene.instance().attach("scene", shm::Access::produce);
+                if (!newest && newest.fault().code() == FaultCode::not_found) return std::string();
+                Status done = (*newest)->seal_for_good();
+                if (done) done = scene.instance().directory().unlink(name, 0);
+                return done ? "" : scene.fail("remove", done.fault());
+              }};
+}
+
+TEST(KilledRemover, OfAStationIsFinishedByTheNext) {
+  Trial trial = removing();
+  trial.check = [remove = trial.role](Scene& scene) {
+    std::string problem = remove(scene);
+    if (problem.empty()) problem = scene.read_all();
+    if (problem.find("closed") == std::string::npos) return "not closed: " + problem;
+    return scene.instance().file_count() == 0 ? "" : std::string("files are left");
+  };
+  EXPECT_GT(at_every_step(trial, Action::die), 25u);
+}
+
+TEST(KilledRemover, OfAStationIsFinishedByWhoeverMakesItAnew) {
+  Trial trial = removing();
+  trial.check = [](Scene& scene) {
+    if (scene.attached()->is_open()) return std::string();
+    shm::RingOptions options{.station = "scene"};
+    options.capacity = with_files.capacity;
+    const auto made = scene.instance().directory().create(options);
+    if (!made) return scene.fail("make", made.fault());
+    return scene.instance().file_count() == 1 ? "" : std::string("files are left");
+  };
   EXPECT_GT(at_every_step(trial, Action::die), 25u);
 }
 

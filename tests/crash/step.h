@@ -46,6 +46,10 @@ void disarm();
 // Steps since the last arm().
 uint64_t steps_taken();
 
+// From here on no sleep of this process in a futex ends by a time-out: what is not woken stays
+// asleep, and the test sees it.
+inline std::atomic<bool> time_stands_still{false};
+
 // What others know about a child, also after its death.
 struct Vitals {
   std::atomic<uint32_t> locks;          // robust locks held: the seat, and perhaps the ring's
