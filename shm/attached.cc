@@ -131,7 +131,7 @@ Status Attached::seal_to_state(uint64_t target) {
                                              "\" has an exclusive producer (pid " +
                                              std::to_string(person.pid) + "); stop it first");
   }
-  const Status status = finish_seal_locked(target);
+  Status status = finish_seal_locked(target);
   if (expected != me) owner.store(nobody, std::memory_order_release);  // release [slot]
   return status;
 }

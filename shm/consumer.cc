@@ -21,7 +21,7 @@ constexpr useconds_t ghost_poll_us = 500;
 // When a reader is at the producer's heels, and how long it rests: see keep_off_the_heels.
 constexpr size_t short_run_max = 16;
 constexpr uint32_t short_runs_max = 4;
-constexpr uint32_t heel_pauses = 16;
+constexpr uint32_t heel_pauses = 4;
 
 }  // namespace
 
@@ -94,8 +94,8 @@ Status Consumer::start_reading(From from, Arrival arrival) {
   const Pair hint = ring.control->hint.pair.load(std::memory_order_acquire);  // acquire [hint]
   const bool leap = from == From::latest && options_.lossy && hint.first > start.first;
   reader_ = Reader(ring, leap ? hint : start);
+  bell_ = &ring.control->space_bell;
   sealed_ = false;
-  unreleased_ = false;
   skip_before_ = 0;
   if (from == From::latest && !options_.lossy) {
     skip_before_ = hint.first;
@@ -125,7 +125,9 @@ Consumer& Consumer::operator=(Consumer&& other) noexcept {
   reader_ = other.reader_;
   mine_ = std::exchange(other.mine_, nullptr);
   slot_ = other.slot_;
+  bell_ = other.bell_;
   unreleased_ = other.unreleased_;
+  released_ = other.released_;
   sealed_ = other.sealed_;
   skip_before_ = other.skip_before_;
   gap_ = other.gap_;
@@ -150,19 +152,25 @@ void Consumer::close() {
 }
 
 Result<size_t> Consumer::read(std::span<FrameView> views) {
-  LL_TRY_STATUS(ensure_here());
-  if (unreleased_) LL_TRY_STATUS(release());
-  if (gap_pending_.count != 0) {
-    const Gap pending = std::exchange(gap_pending_, {});
-    note_gap(pending.first, pending.count, false);
-  }
+  if (!here()) [[unlikely]]
+    LL_TRY_STATUS(rebind());
+  if (unreleased_) publish(reader_.at());
   for (;;) {
-    const Result<size_t> run = options_.lossy ? read_copies(views) : read_views(views);
-    if (!run) return run;
-    if (!options_.lossy) keep_off_the_heels(*run);
-    if (*run != 0 || !sealed_) return run;
+    auto run = options_.lossy ? read_lossy(views) : read_lossless(views);
+    if (!run || *run != 0 || !sealed_) [[likely]]
+      return run;
     LL_TRY_STATUS(follow(From::earliest));
   }
+}
+
+Result<size_t> Consumer::read_lossless(std::span<FrameView> views) {
+  size_t count = 0;
+  const ReadOutcome outcome = read_views(views, count);
+  if (outcome == ReadOutcome::corrupt && count == 0) [[unlikely]]
+    return corrupt_fault();
+  sealed_ = outcome == ReadOutcome::sealed;
+  keep_off_the_heels(count);
+  return count;
 }
 
 // Short runs one after another: we read at the producer's heels and steal the lines it is about to
@@ -176,47 +184,57 @@ void Consumer::keep_off_the_heels(size_t count) {
   }
 }
 
-Result<size_t> Consumer::read_views(std::span<FrameView> views) {
-  size_t count = 0;
+// As many as fit; what stood behind them.
+inline ReadOutcome Consumer::read_views(std::span<FrameView> views, size_t& count) {
+  ReadOutcome outcome = ReadOutcome::frame;
+  uint64_t bytes = 0;
   while (count < views.size()) {
-    const ReadOutcome outcome = reader_.next(views[count]);
-    if (outcome == ReadOutcome::frame) {
-      if (views[count].position >= skip_before_) ++count;
+    FrameView& view = views[count];
+    outcome = reader_.next(view);
+    if (outcome != ReadOutcome::frame) break;
+    if (view.position < skip_before_) [[unlikely]]
       continue;
-    }
-    if (outcome == ReadOutcome::sealed) sealed_ = true;
-    if (outcome == ReadOutcome::corrupt && count == 0) return corrupt_fault();
-    break;
+    bytes += view.body_size;
+    ++count;
   }
-  if (count != 0) count_messages(views.first(count));
-  unreleased_ = true;
+  // Also when all it found was to be skipped: that room may be given back as well.
+  unreleased_ = reader_.at().first != released_;
+  if (count != 0) count_messages(count, bytes);
+  return outcome;
+}
+
+Result<size_t> Consumer::read_lossy(std::span<FrameView> views) {
+  if (gap_pending_.count != 0) {
+    const Gap pending = std::exchange(gap_pending_, {});
+    note_gap(pending.first, pending.count, false);
+  }
+  size_t count = 0;
+  const ReadOutcome outcome = read_copies(views, count);
+  if (outcome == ReadOutcome::corrupt && count == 0) return corrupt_fault();
+  sealed_ = outcome == ReadOutcome::sealed;
   return count;
 }
 
-Result<size_t> Consumer::read_copies(std::span<FrameView> views) {
+ReadOutcome Consumer::read_copies(std::span<FrameView> views, size_t& count) {
   const uint64_t frame_max = reader_.ring().units_max * unit_size;
-  size_t count = 0;
-  uint64_t used = 0;
+  ReadOutcome outcome = ReadOutcome::frame;
+  uint64_t used = 0, bytes = 0;
   while (count < views.size() && used + frame_max <= copies_.size()) {
-    const ReadOutcome outcome = reader_.next_copy(views[count], copies_.data() + used);
+    outcome = reader_.next_copy(views[count], copies_.data() + used);
     if (outcome == ReadOutcome::lapped) {
       const uint64_t lost = reader_.take_lost();
       note_gap(reader_.at().second - lost, lost, count != 0);  // fillers before it were read
       if (count != 0) break;  // the gap belongs between this run and the next
       continue;
     }
-    if (outcome == ReadOutcome::frame) {
-      used += round_up(views[count].body_size, 16);
-      ++count;
-      continue;
-    }
-    if (outcome == ReadOutcome::sealed) sealed_ = true;
-    if (outcome == ReadOutcome::corrupt && count == 0) return corrupt_fault();
-    break;
+    if (outcome != ReadOutcome::frame) break;
+    bytes += views[count].body_size;
+    used += round_up(views[count].body_size, 16);
+    ++count;
   }
-  if (count != 0) count_messages(views.first(count));
+  if (count != 0) count_messages(count, bytes);
   mine_->shown.store(reader_.at(), std::memory_order_relaxed);  // relaxed: for people
-  return count;
+  return outcome;
 }
 
 void Consumer::note_gap(uint64_t first, uint64_t count, bool behind_this_run) {
@@ -228,27 +246,27 @@ void Consumer::note_gap(uint64_t first, uint64_t count, bool behind_this_run) {
   mine_->lost.store(lost_, std::memory_order_relaxed);  // relaxed: for people
 }
 
-void Consumer::count_messages(std::span<const FrameView> views) {
-  messages_ += views.size();
-  for (const FrameView& view : views) bytes_ += view.body_size;
-  mine_->messages.store(messages_, std::memory_order_relaxed);  // relaxed: for people
-  mine_->bytes.store(bytes_, std::memory_order_relaxed);        // relaxed: for people
+void Consumer::count_messages(size_t messages, uint64_t bytes) {
+  mine_->messages.store(messages_ += messages, std::memory_order_relaxed);  // relaxed: for people
+  mine_->bytes.store(bytes_ += bytes, std::memory_order_relaxed);           // relaxed: for people
 }
 
 Status Consumer::release() {
-  LL_TRY_STATUS(ensure_here());
-  unreleased_ = false;
-  if (!options_.lossy) publish(reader_.at());
+  if (!here()) [[unlikely]]
+    LL_TRY_STATUS(rebind());
+  publish(reader_.at());
   return ok();
 }
 
 void Consumer::publish(Pair at) {
+  unreleased_ = false;
+  released_ = at.first;
   if (options_.lossy) {
     mine_->shown.store(at, std::memory_order_relaxed);  // relaxed: for people
     return;
   }
   mine_->cursor.store(at, std::memory_order_release);  // release [cursor]
-  ring_if_parked(attached_->ring().control->space_bell);
+  ring_if_parked(*bell_);
 }
 
 Result<bool> Consumer::wait(uint64_t deadline_ns) {

@@ -64,7 +64,8 @@ class Consumer {
   const std::shared_ptr<Attached>& attached() const { return attached_; }
   // Rebinds to the calling thread if need be: what each call does first.
   Status ensure_here() {
-    if (here()) [[likely]] return ok();
+    if (here()) [[likely]]
+      return ok();
     return rebind();
   }
 
@@ -79,12 +80,14 @@ class Consumer {
   Status rebind();
   Status follow(From from);
   void note_gap(uint64_t first, uint64_t count, bool behind_this_run);
-  Result<size_t> read_views(std::span<FrameView> views);
-  Result<size_t> read_copies(std::span<FrameView> views);
+  Result<size_t> read_lossless(std::span<FrameView> views);
+  Result<size_t> read_lossy(std::span<FrameView> views);
+  ReadOutcome read_views(std::span<FrameView> views, size_t& count);
+  ReadOutcome read_copies(std::span<FrameView> views, size_t& count);
   Status clean_up_ahead();
   void sleep(Waiter& waiter);
   void publish(Pair at);
-  void count_messages(std::span<const FrameView> views);
+  void count_messages(size_t messages, uint64_t bytes);
   void keep_off_the_heels(size_t count);
   Fault corrupt_fault() const;
   void close();
@@ -94,8 +97,10 @@ class Consumer {
   ConsumerOptions options_;
   Reader reader_;
   CursorSlot* mine_ = nullptr;
+  BellLine* bell_ = nullptr;  // of producers that wait for room
   uint32_t slot_ = 0;
   bool unreleased_ = false;
+  uint64_t released_ = 0;    // the position our cursor shows
   uint32_t short_runs_ = 0;  // in a row, with nothing empty between them
   bool sealed_ = false;
   uint64_t skip_before_ = 0;  // from latest: messages that stand before this position are not ours

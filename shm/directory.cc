@@ -273,8 +273,12 @@ Result<bool> Directory::publish(Mapping& mapping, const RingOptions& options) co
 Result<Mapping> Directory::create(const RingOptions& options) const {
   const StationName name{options.factory, options.station};
   for (int count = 0; count < tries_max; ++count) {
-    LL_TRY_STATUS(make_folders(paths_));
     LL_TRY_STATUS(finish_removal(name, options.partition));
+    LL_TRY_STATUS(make_folders(paths_));
+    // A remover came between: it is held off while we prepare. Not at first, since pre-faulting a
+    // large ring takes long, and removers should not wait for it.
+    std::optional<Result<FolderLock>> held;
+    if (count != 0) held.emplace(FolderLock::take(paths_, FolderLock::Kind::shared));
     const Status vacant = check_vacant(options);
     if (!vacant) return vacant.fault();
     auto roster = this->roster();

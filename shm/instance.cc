@@ -157,7 +157,7 @@ Status make_folders(const InstancePaths& paths) {
     if (!status && status.fault().code() != FaultCode::not_found) return status.fault();
     if (!status) continue;  // the root was removed between the two
     share_like(paths.shm, folder);
-    const Status checked = check_folders(paths);
+    Status checked = check_folders(paths);
     if (checked || checked.fault().code() != FaultCode::not_found) return checked;
   }
   return Fault(FaultCode::timed_out, "folder " + paths.shm +

@@ -13,18 +13,6 @@ namespace loopline::shm {
 
 namespace {
 
-uint64_t now_as(TimestampKind kind) {
-  switch (kind) {
-    case TimestampKind::precise:
-      return utc_ns();
-    case TimestampKind::coarse:
-      return utc_coarse_ns();
-    case TimestampKind::off:
-      return 0;
-  }
-  return 0;
-}
-
 Fault forked_fault(const Attached& attached) {
   return {FaultCode::forked,
           "this producer of station \"" + attached.name() +
@@ -122,55 +110,22 @@ void Producer::close() {
   mine_ = nullptr;
 }
 
-Status Producer::claim(uint64_t body_size, uint64_t deadline_ns, OpenFrame& frame) {
-  LL_TRY_STATUS(ensure_here());
-  if (body_size > body_max_) [[unlikely]] {
-    return Fault(FaultCode::too_large, "a message of " + format_count(body_size) +
-                                           " bytes is over the max-message of station \"" +
-                                           attached_->name() + "\", " + format_count(body_max_));
-  }
-  const uint64_t bytes = frame_size(body_size);
-  const ClaimOutcome outcome = claimer_.claim(bytes, frame.claim);
-  if (outcome != ClaimOutcome::claimed) [[unlikely]] {
-    LL_TRY_STATUS(claim_slowly(bytes, deadline_ns, outcome, frame.claim));
-  }
-  frame.timestamp = now_as(timestamp_);
-  frame.body = claimer_.ring().at(frame.claim.position) + frame_header_size;
-  frame.body_size = static_cast<uint32_t>(body_size);
-  frame.open = true;
-  return ok();
+uint64_t Producer::now() const {
+  return timestamp_ == TimestampKind::precise ? utc_ns() : utc_coarse_ns();
 }
 
-Status Producer::commit(OpenFrame& frame, uint16_t flags) {
-  if (!frame.open) [[unlikely]] {
-    return Fault(FaultCode::invalid_argument, "this message was committed or aborted already");
-  }
-  LL_TRY_STATUS(ensure_here());
-  claimer_.commit(frame.claim, pack_meta(frame.body_size, FrameType::message, flags),
-                  frame.timestamp);
-  finish(frame);
-  count(frame.body_size);
-  return ok();
-}
-
-Status Producer::abort(OpenFrame& frame) {
+Status Producer::check_open(const OpenFrame& frame) {
   if (!frame.open) {
     return Fault(FaultCode::invalid_argument, "this message was committed or aborted already");
   }
-  LL_TRY_STATUS(ensure_here());
+  return ensure_here();
+}
+
+Status Producer::abort(OpenFrame& frame) {
+  LL_TRY_STATUS(check_open(frame));
   claimer_.abort(frame.claim);
   finish(frame);
   return ok();
-}
-
-void Producer::finish(OpenFrame& frame) {
-  frame.open = false;
-  ring_if_parked(*bell_);
-}
-
-void Producer::count(uint32_t bytes) {
-  mine_->messages.store(++messages_, std::memory_order_relaxed);   // relaxed: for people
-  mine_->bytes.store(bytes_ += bytes, std::memory_order_relaxed);  // relaxed: for people
 }
 
 Status Producer::rebind() {
@@ -196,13 +151,22 @@ Status Producer::follow() {
   return bind(std::move(next));
 }
 
-Status Producer::claim_slowly(uint64_t bytes, uint64_t deadline_ns, ClaimOutcome outcome,
-                              Claim& claim) {
+Fault Producer::too_large(uint64_t body_size) const {
+  return {FaultCode::too_large, "a message of " + format_count(body_size) +
+                                    " bytes is over the max-message of station \"" +
+                                    attached_->name() + "\", " + format_count(body_max_)};
+}
+
+// Begins anew with whatever kept the claim from its common path.
+Status Producer::claim_slowly(uint64_t body_size, uint64_t deadline_ns, Claim& claim) {
+  LL_TRY_STATUS(ensure_here());
+  const uint64_t bytes = frame_size(body_size);
   Waiter waiter(wait_kind, deadline_ns);
   const uint64_t started = monotonic_ns();
   uint32_t confusions = 0;
   for (;;) {
-    switch (outcome) {
+    if (body_size > body_max_) return too_large(body_size);  // a successor may take less
+    switch (claimer_.claim(bytes, claim)) {
       case ClaimOutcome::claimed:
         mine_->blocked_ns.fetch_add(monotonic_ns() - started,
                                     std::memory_order_relaxed);  // relaxed: for people
@@ -220,7 +184,6 @@ Status Producer::claim_slowly(uint64_t bytes, uint64_t deadline_ns, ClaimOutcome
         }
         break;
     }
-    outcome = claimer_.claim(bytes, claim);
   }
 }
 
@@ -240,8 +203,7 @@ Status Producer::make_room(uint64_t end, Waiter& waiter) {
   }
   return Fault(FaultCode::corrupted, "the ring of station \"" + attached_->name() +
                                          "\" is damaged: its window cannot be moved; see: "
-                                         "loopline ring show " +
-                                         attached_->name());
+                                         "loopline ring show " + attached_->name());
 }
 
 // Held by somebody: if they are dead we clean up and go on, else we wait for them a little.

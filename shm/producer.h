@@ -42,10 +42,28 @@ class Producer {
   // Room for a body of `body_size` bytes. Waits until `deadline_ns` (monotonic; 0: not at all;
   // wait_for_ever) when the ring is full. Faults: full, timed_out (both say who holds the ring),
   // too_large, fenced, forked, closed, corrupted.
-  Status claim(uint64_t body_size, uint64_t deadline_ns, OpenFrame& frame);
+  Status claim(uint64_t body_size, uint64_t deadline_ns, OpenFrame& frame) {
+    if (!here() || body_size > body_max_ ||
+        claimer_.claim(frame_size(body_size), frame.claim) != ClaimOutcome::claimed) [[unlikely]] {
+      LL_TRY_STATUS(claim_slowly(body_size, deadline_ns, frame.claim));
+    }
+    frame.timestamp = timestamp_ == TimestampKind::off ? 0 : now();
+    frame.body = claimer_.ring().at(frame.claim.position) + frame_header_size;
+    frame.body_size = static_cast<uint32_t>(body_size);
+    frame.open = true;
+    return ok();
+  }
   // Shows the frame to the readers and wakes those who sleep. Faults: fenced (our thread was found
   // dead and the frame completed as a filler), invalid_argument (committed or aborted already).
-  Status commit(OpenFrame& frame, uint16_t flags);
+  Status commit(OpenFrame& frame, uint16_t flags) {
+    if (!frame.open || !here()) [[unlikely]]
+      LL_TRY_STATUS(check_open(frame));
+    claimer_.commit(frame.claim, pack_meta(frame.body_size, FrameType::message, flags),
+                    frame.timestamp);
+    finish(frame);
+    count(frame.body_size);
+    return ok();
+  }
   Status abort(OpenFrame& frame);
 
   uint64_t identity() const { return identity_; }
@@ -58,16 +76,26 @@ class Producer {
   Status bind(std::shared_ptr<Attached> attached);
   Status rebind();
   Status follow();
-  Status claim_slowly(uint64_t bytes, uint64_t deadline_ns, ClaimOutcome outcome, Claim& claim);
+  Status claim_slowly(uint64_t body_size, uint64_t deadline_ns, Claim& claim);
+  Status check_open(const OpenFrame& frame);
   Status make_room(uint64_t end, Waiter& waiter);
   Status wait_out(uint64_t end, const Advance& held, Waiter& waiter);
+  Fault too_large(uint64_t body_size) const;
   Fault full_fault(const Waiter& waiter, const Advance& held) const;
-  void finish(OpenFrame& frame);
-  void count(uint32_t bytes);
+  void finish(OpenFrame& frame) {
+    frame.open = false;
+    ring_if_parked(*bell_);
+  }
+  void count(uint32_t bytes) {
+    mine_->messages.store(++messages_, std::memory_order_relaxed);   // relaxed: for people
+    mine_->bytes.store(bytes_ += bytes, std::memory_order_relaxed);  // relaxed: for people
+  }
+  uint64_t now() const;
   void close();
   bool here() const { return thread_key() == thread_key_; }
   Status ensure_here() {
-    if (here()) [[likely]] return ok();
+    if (here()) [[likely]]
+      return ok();
     return rebind();
   }
 

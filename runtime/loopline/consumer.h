@@ -20,8 +20,8 @@
 #include <utility>
 
 #include "loopline/message.h"
-#include "shm/base/visibility.h"
 #include "shm/base/result.h"
+#include "shm/base/visibility.h"
 
 namespace loopline {
 
@@ -55,11 +55,13 @@ class LL_EXPORT Consumer {
   Result<size_t> poll(Handler&& handler, size_t max = 256) {
     size_t handed = 0;
     while (handed < max) {
-      const auto run = next_run(max - handed);
+      const size_t wanted = std::min(max - handed, run_max);
+      const auto run = next_run(wanted);
       if (!run) return run.fault();
       for (const Message& message : *run) handler(message);
       handed += run->size();
-      if (run->empty() || lossy()) break;  // a gap may come next: gap() belongs to one run
+      // Lossy: a gap may come next, and gap() belongs to one run.
+      if (run->size() < wanted || lossy()) break;
     }
     if (handed != 0) {
       auto released = release();
@@ -85,8 +87,9 @@ class LL_EXPORT Consumer {
  private:
   friend class Station;
   explicit Consumer(std::unique_ptr<struct ConsumerState> state);
-  // At most run_max messages in memory of the consumer's own, made once: an empty look stays cheap.
+  // In memory of the consumer's own, made once: an empty look stays cheap. `max` up to run_max.
   Result<std::span<const Message>> next_run(size_t max);
+  static Status split(Message& message);
   std::unique_ptr<struct ConsumerState> state_;
 };
 

@@ -18,10 +18,11 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "loopline/message.h"
-#include "shm/base/visibility.h"
 #include "shm/base/result.h"
+#include "shm/base/visibility.h"
 
 namespace loopline {
 
@@ -42,15 +43,30 @@ struct PublishOptions {
   std::optional<std::chrono::nanoseconds> timeout;
 };
 
+// One object for all calls without options: nothing is made at each of them.
+inline constexpr PublishOptions no_options{};
+
 class LL_EXPORT Slot {
  public:
-  Slot(Slot&& other) noexcept;
-  Slot& operator=(Slot&& other) noexcept;
+  Slot() {}  // holds nothing
+  Slot(Slot&& other) noexcept { *this = std::move(other); }
+  Slot& operator=(Slot&& other) noexcept {
+    if (this == &other) return *this;
+    if (producer_ != nullptr) (void)abort();
+    producer_ = std::exchange(other.producer_, nullptr);
+    if (producer_ == nullptr) return *this;
+    payload_ = other.payload_;
+    frame_ = other.frame_;
+    flags_ = other.flags_;
+    return *this;
+  }
   // A slot that was not committed is aborted: its sequence stays without a message.
-  ~Slot();
+  ~Slot() {
+    if (producer_ != nullptr) (void)abort();
+  }
 
   // Where the payload goes; exactly the size that was claimed.
-  std::span<std::byte> bytes() const { return {payload_, payload_size_}; }
+  std::span<std::byte> bytes() const { return payload_; }
   // The message's sequence.
   uint64_t sequence() const;
   // Faults: invalid_argument (twice), fenced (the thread that claimed it ended).
@@ -59,15 +75,13 @@ class LL_EXPORT Slot {
 
  private:
   friend class Producer;
-  struct State {  // an open frame of the ring, see shm/producer.h
-    uint64_t words[8];
+  struct alignas(8) Frame {  // an open frame of the ring, see shm/producer.h
+    std::byte bytes[64];
   };
-  Slot() = default;
-  struct ProducerState* producer_ = nullptr;
-  std::byte* payload_ = nullptr;
-  size_t payload_size_ = 0;
+  struct ProducerState* producer_ = nullptr;  // null: committed, aborted or moved from
+  std::span<std::byte> payload_;
+  Frame frame_;  // nothing while there is no producer
   uint16_t flags_ = 0;
-  State state_{};
 };
 
 class LL_EXPORT Producer {
@@ -79,10 +93,11 @@ class LL_EXPORT Producer {
 
   // Faults: too_large, full (reject), timed_out, fenced, forked, closed (station removed),
   // corrupted.
-  Result<Slot> claim(size_t payload_bytes, const PublishOptions& options = {});
+  Result<Slot> claim(size_t payload_bytes, const PublishOptions& options = no_options);
   // The sequence it got. Faults: as claim.
-  Result<uint64_t> publish(std::span<const std::byte> payload, const PublishOptions& options = {});
-  Result<uint64_t> publish(std::string_view payload, const PublishOptions& options = {}) {
+  Result<uint64_t> publish(std::span<const std::byte> payload,
+                           const PublishOptions& options = no_options);
+  Result<uint64_t> publish(std::string_view payload, const PublishOptions& options = no_options) {
     return publish(std::as_bytes(std::span(payload.data(), payload.size())), options);
   }
 
@@ -91,6 +106,7 @@ class LL_EXPORT Producer {
 
  private:
   friend class Station;
+  Status open(Slot& slot, size_t payload_bytes, const PublishOptions& options);
   explicit Producer(std::unique_ptr<struct ProducerState> state);
   std::unique_ptr<struct ProducerState> state_;
 };

@@ -14,15 +14,14 @@ Consumer& Consumer::operator=(Consumer&&) noexcept = default;
 Consumer::~Consumer() = default;
 
 Result<std::span<const Message>> Consumer::next_run(size_t max) {
-  const std::span<Message> run(state_->messages, std::min(max, run_max));
+  const std::span<Message> run(state_->messages, max);
   LL_TRY(count, read(run));
   return std::span<const Message>(run.first(count));
 }
 
 Result<size_t> Consumer::read(std::span<Message> run) {
   shm::FrameView* const views = state_->views;
-  const size_t room = std::min(run.size(), run_max);
-  const Result<size_t> count = state_->ring.read({views, room});
+  auto count = state_->ring.read({views, std::min(run.size(), run_max)});
   if (!count) return count;
   for (size_t index = 0; index < *count; ++index) {
     const shm::FrameView& view = views[index];
@@ -32,16 +31,21 @@ Result<size_t> Consumer::read(std::span<Message> run) {
     message.position_ = view.position;
     message.payload_ = {view.body, view.body_size};
     message.extension_ = {};
-    if ((view.flags & shm::flag_extension) == 0) continue;
-    const auto extension = shm::ExtensionView::parse(message.payload_);
-    if (!extension) {
-      return Fault(FaultCode::corrupted, "message " + std::to_string(view.sequence) +
-                                             " has an extension that makes no sense");
-    }
-    message.extension_ = message.payload_.first(extension->size());
-    message.payload_ = message.payload_.subspan(extension->size());
+    if ((view.flags & shm::flag_extension) != 0) LL_TRY_STATUS(split(message));
   }
   return count;
+}
+
+// The extension apart from the payload behind it.
+Status Consumer::split(Message& message) {
+  const auto extension = shm::ExtensionView::parse(message.payload_);
+  if (!extension) {
+    return Fault(FaultCode::corrupted, "message " + std::to_string(message.sequence_) +
+                                           " has an extension that makes no sense");
+  }
+  message.extension_ = message.payload_.first(extension->size());
+  message.payload_ = message.payload_.subspan(extension->size());
+  return ok();
 }
 
 Status Consumer::release() { return state_->ring.release(); }

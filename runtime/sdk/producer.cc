@@ -2,7 +2,7 @@
 #include "loopline/producer.h"
 
 #include <algorithm>
-#include <bit>
+#include <new>
 #include <utility>
 
 #include "shm/base/clock.h"
@@ -13,27 +13,20 @@ namespace loopline {
 
 namespace {
 
-// A frame with its extension written: what remains is the payload.
-struct Opened {
-  shm::OpenFrame frame;
-  std::byte* payload = nullptr;
-  uint16_t flags = 0;
-};
-
 uint64_t deadline_of(const ProducerState& state, const PublishOptions& options) {
   if (options.timeout) return deadline_after(*options.timeout);
   return state.reject ? 0 : shm::wait_for_ever;
 }
 
-Status open_frame(ProducerState& state, size_t payload_bytes, const PublishOptions& options,
-                  Opened& opened) {
-  const bool plain =
-      !state.identified && options.key.empty() && options.id.empty() && options.headers.empty();
-  if (plain) {
-    LL_TRY_STATUS(state.ring.claim(payload_bytes, deadline_of(state, options), opened.frame));
-    opened.payload = opened.frame.body;
-    return ok();
-  }
+// A frame with its extension written: what remains is the payload, at `payload`.
+struct Opened {
+  shm::OpenFrame& frame;
+  std::byte* payload = nullptr;
+  uint16_t flags = 0;
+};
+
+Status open_extended(ProducerState& state, size_t payload_bytes, const PublishOptions& options,
+                     Opened& opened) {
   shm::ExtensionFields fields;
   fields.key = options.key;
   fields.id = options.id;
@@ -50,6 +43,16 @@ Status open_frame(ProducerState& state, size_t payload_bytes, const PublishOptio
   return ok();
 }
 
+inline Status open_frame(ProducerState& state, size_t payload_bytes, const PublishOptions& options,
+                         Opened& opened) {
+  const bool plain =
+      !state.identified && options.key.empty() && options.id.empty() && options.headers.empty();
+  if (!plain) return open_extended(state, payload_bytes, options, opened);
+  LL_TRY_STATUS(state.ring.claim(payload_bytes, deadline_of(state, options), opened.frame));
+  opened.payload = opened.frame.body;
+  return ok();
+}
+
 }  // namespace
 
 uint64_t deadline_after(std::chrono::nanoseconds timeout) {
@@ -58,39 +61,32 @@ uint64_t deadline_after(std::chrono::nanoseconds timeout) {
   return monotonic_ns() + static_cast<uint64_t>(timeout.count());
 }
 
-Slot::Slot(Slot&& other) noexcept { *this = std::move(other); }
+namespace {
 
-Slot& Slot::operator=(Slot&& other) noexcept {
-  if (this == &other) return *this;
-  if (producer_ != nullptr) (void)abort();
-  producer_ = std::exchange(other.producer_, nullptr);
-  payload_ = other.payload_;
-  payload_size_ = other.payload_size_;
-  flags_ = other.flags_;
-  state_ = other.state_;
-  return *this;
+Fault closed_slot() {
+  return {FaultCode::invalid_argument, "this message was committed or aborted already"};
 }
 
-Slot::~Slot() {
-  if (producer_ != nullptr) (void)abort();
+// The open frame that lives in a slot's bytes.
+template <class Bytes>
+shm::OpenFrame& frame_in(Bytes& bytes) {
+  static_assert(sizeof(Bytes) == sizeof(shm::OpenFrame) &&
+                alignof(Bytes) == alignof(shm::OpenFrame));
+  return *std::launder(reinterpret_cast<shm::OpenFrame*>(&bytes));
 }
 
-uint64_t Slot::sequence() const { return std::bit_cast<shm::OpenFrame>(state_).claim.sequence; }
+}  // namespace
+
+uint64_t Slot::sequence() const { return frame_in(const_cast<Frame&>(frame_)).claim.sequence; }
 
 Status Slot::commit() {
-  auto frame = std::bit_cast<shm::OpenFrame>(state_);
-  if (producer_ == nullptr) {
-    return Fault(FaultCode::invalid_argument, "this message was committed or aborted already");
-  }
-  return std::exchange(producer_, nullptr)->ring.commit(frame, flags_);
+  if (producer_ == nullptr) return closed_slot();
+  return std::exchange(producer_, nullptr)->ring.commit(frame_in(frame_), flags_);
 }
 
 Status Slot::abort() {
-  auto frame = std::bit_cast<shm::OpenFrame>(state_);
-  if (producer_ == nullptr) {
-    return Fault(FaultCode::invalid_argument, "this message was committed or aborted already");
-  }
-  return std::exchange(producer_, nullptr)->ring.abort(frame);
+  if (producer_ == nullptr) return closed_slot();
+  return std::exchange(producer_, nullptr)->ring.abort(frame_in(frame_));
 }
 
 Producer::Producer(std::unique_ptr<ProducerState> state) : state_(std::move(state)) {}
@@ -98,25 +94,31 @@ Producer::Producer(Producer&&) noexcept = default;
 Producer& Producer::operator=(Producer&&) noexcept = default;
 Producer::~Producer() = default;
 
-Result<Slot> Producer::claim(size_t payload_bytes, const PublishOptions& options) {
-  Opened opened;
+inline Status Producer::open(Slot& slot, size_t payload_bytes, const PublishOptions& options) {
+  Opened opened{frame_in(slot.frame_)};
   LL_TRY_STATUS(open_frame(*state_, payload_bytes, options, opened));
-  Slot slot;
   slot.producer_ = state_.get();
-  slot.payload_ = opened.payload;
-  slot.payload_size_ = payload_bytes;
+  slot.payload_ = {opened.payload, payload_bytes};
   slot.flags_ = opened.flags;
-  slot.state_ = std::bit_cast<Slot::State>(opened.frame);
-  return slot;
+  return ok();
+}
+
+// One object on every way out, so that it is made where the caller has it.
+Result<Slot> Producer::claim(size_t payload_bytes, const PublishOptions& options) {
+  Result<Slot> claimed(std::in_place);
+  const Status opened = open(*claimed, payload_bytes, options);
+  if (!opened) claimed = opened.fault();
+  return claimed;
 }
 
 Result<uint64_t> Producer::publish(std::span<const std::byte> payload,
                                    const PublishOptions& options) {
-  Opened opened;
+  shm::OpenFrame frame;
+  Opened opened{frame};
   LL_TRY_STATUS(open_frame(*state_, payload.size(), options, opened));
   if (!payload.empty()) copy_to_shared(opened.payload, payload.data(), payload.size());
-  LL_TRY_STATUS(state_->ring.commit(opened.frame, opened.flags));
-  return opened.frame.claim.sequence;
+  LL_TRY_STATUS(state_->ring.commit(frame, opened.flags));
+  return frame.claim.sequence;
 }
 
 uint64_t Producer::id() const { return state_->id; }

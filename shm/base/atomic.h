@@ -108,6 +108,8 @@ class alignas(16) AtomicPair {
             static_cast<uint64_t>(_mm_extract_epi64(bits, 1))};
   }
   void store(Pair pair, std::memory_order order) {
+    // From registers: two halves just stored to memory cannot be forwarded to one 16-byte load.
+    __asm__("" : "+r"(pair.first), "+r"(pair.second));
     const __m128i bits =
         _mm_set_epi64x(static_cast<int64_t>(pair.second), static_cast<int64_t>(pair.first));
     if (order != std::memory_order_relaxed) {

@@ -17,6 +17,10 @@ T must(Result<T> result) {
   return std::move(*result);
 }
 
+inline void must(const Status& status) {
+  if (!status) throw std::runtime_error(status.fault().message());
+}
+
 // The fault that was expected; its absence fails the test.
 template <class T>
 Fault fault_of(const Result<T>& result) {

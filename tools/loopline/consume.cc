@@ -139,7 +139,7 @@ Status consume(Output& out, const ConsumeArguments& arguments) {
   LL_TRY(viewer, Viewer::open(out.dir()));
   LL_TRY(snapshot, viewer.station(arguments.station));  // after we attached: nothing dead is open
   Listener listener(out, consumer, std::move(format), std::move(sieve), arguments);
-  const Status status = listener.run(snapshot.visible.second);
+  Status status = listener.run(snapshot.visible.second);
   if (!status && status.fault().code() == FaultCode::closed) {
     out.note(status.fault().message() + "; read to its end");
     return ok();

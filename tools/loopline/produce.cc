@@ -217,7 +217,7 @@ Status produce(Output& out, const ProduceArguments& arguments) {
   }
   Publisher publisher(out, producer, arguments, rate, may_wait);
   publisher.use_headers(headers);
-  const Status status = publish_inputs(arguments, kind, station.max_message(), publisher);
+  Status status = publish_inputs(arguments, kind, station.max_message(), publisher);
   ProduceSummary summary = publisher.summary();
   summary.station = station.name();
   report(out, summary);

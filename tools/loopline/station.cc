@@ -129,13 +129,14 @@ Status confirm(Output& out, const StationRmArguments& arguments, const std::stri
 
 // A ring that no program of this version can attach to is removed as a file: nobody hears of it.
 Status remove_ring(const std::string& dir, const shm::StationName& name) {
-  const Status removed = Station::remove(name.text(), dir);
+  Status removed = Station::remove(name.text(), dir);
   if (removed) return removed;
   const FaultCode code = removed.fault().code();
   if (code != FaultCode::corrupted && code != FaultCode::version_mismatch) return removed;
   LL_TRY(paths, shm::find_instance(dir));
   LL_TRY(directory, shm::Directory::open(paths));
-  return directory.unlink(name, 0) ? ok() : removed;
+  if (!directory.unlink(name, 0)) return removed;
+  return ok();
 }
 
 }  // namespace
