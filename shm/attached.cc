@@ -75,6 +75,13 @@ Fault Attached::damaged(const std::string& why) const {
   return {FaultCode::corrupted, "the ring of station \"" + name() + "\" is damaged: " + why};
 }
 
+Fault Attached::lock_held() const {
+  const Holder holder = holder_of(ring_.control->lock.mutex);
+  return {FaultCode::timed_out, "the ring lock of station \"" + name() + "\" is held by thread " +
+                                    std::to_string(holder.tid) +
+                                    ", which does not give it back; is it stopped?"};
+}
+
 Result<Mapping> Attached::attach_generation(uint32_t generation, Access access) const {
   if (!directory_) return Fault(FaultCode::closed, "station \"" + name() + "\" was closed");
   return directory_->attach_generation({header().factory, header().station}, header().partition,
@@ -110,12 +117,7 @@ Status Attached::seal_to_state(uint64_t target) {
   if (header().exclusive != 0) (void)janitor().clean_producer(0);
   LockGuard guard(ring_.control->lock.mutex,
                   lock_for(ring_.control->lock.mutex, seal_lock_wait_ns));
-  if (!guard) {
-    const Holder holder = holder_of(ring_.control->lock.mutex);
-    return Fault(FaultCode::timed_out, "the ring lock of station \"" + name() +
-                                           "\" is held by thread " + std::to_string(holder.tid) +
-                                           ", which does not give it back; is it stopped?");
-  }
+  if (!guard) return lock_held();
   const auto& at = ring_.control->seal.at;
   const bool claimed = at.load_first(std::memory_order_acquire) != 0;  // acquire [sealed]
   if (header().exclusive == 0 || claimed) return finish_seal_locked(target);

@@ -31,6 +31,8 @@ class Attached {
   Janitor janitor() { return {mapping_, ring_, *roster_}; }
   // Not sealed, as far as we know.
   bool is_open() const;
+  // What to say when the ring lock stays with somebody else, who is named.
+  Fault lock_held() const;
   // "factory/station".
   std::string name() const;
 

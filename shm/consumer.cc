@@ -60,10 +60,11 @@ Status Consumer::bind(std::shared_ptr<Attached> attached, From from, Arrival arr
 
 Status Consumer::take_place(SeatId seat) {
   const Ring& ring = attached_->ring();
-  attached_->janitor().sweep();
+  const bool swept = attached_->janitor().sweep();
   const auto slot =
       take_cursor_slot(ring, seat, options_.lossy ? CursorKind::lossy : CursorKind::lossless);
   if (!slot) {
+    if (!swept) return attached_->lock_held();
     return Fault(FaultCode::too_many, "station \"" + attached_->name() + "\" has all its " +
                                           std::to_string(ring.cursor_slots) +
                                           " consumers; see: loopline ring show " +

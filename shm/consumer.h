@@ -40,7 +40,8 @@ struct Gap {
 
 class Consumer {
  public:
-  // Faults: too_many (cursor slots), no_permission, closed, timed_out (joins too fast to count).
+  // Faults: too_many (cursor slots), no_permission, closed, timed_out (joins too fast to count, or
+  // slots are held by the dead and the ring lock by one who is named).
   static Result<Consumer> open(std::shared_ptr<Attached> attached, const ConsumerOptions& options);
   Consumer(Consumer&& other) noexcept;
   Consumer& operator=(Consumer&& other) noexcept;

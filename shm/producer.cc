@@ -37,7 +37,7 @@ Status Producer::bind(std::shared_ptr<Attached> attached) {
   }
   LL_TRY(seat, attached->my_seat());
   const Ring& ring = attached->ring();
-  attached->janitor().sweep();  // slots of the dead are free slots
+  const bool swept = attached->janitor().sweep();  // slots of the dead are free slots
   const uint32_t slots = attached->header().exclusive != 0 ? 1 : ring.producer_slots;
   uint32_t slot = 0;
   for (; slot < slots; ++slot) {
@@ -49,6 +49,7 @@ Status Producer::bind(std::shared_ptr<Attached> attached) {
     }
   }
   if (slot == slots) {
+    if (!swept) return attached->lock_held();
     return Fault(FaultCode::too_many,
                  attached->header().exclusive != 0
                      ? "station \"" + attached->name() +

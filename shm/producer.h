@@ -32,8 +32,9 @@ struct OpenFrame {
 
 class Producer {
  public:
-  // Faults: too_many (all slots held by living threads; an exclusive ring has one), no_permission,
-  // closed, and what the roster says.
+  // Faults: too_many (all slots held by living threads; an exclusive ring has one), timed_out (some
+  // by the dead, and whoever holds the ring lock is named), no_permission, closed, and what the
+  // roster says.
   static Result<Producer> open(std::shared_ptr<Attached> attached);
   Producer(Producer&& other) noexcept;
   Producer& operator=(Producer&& other) noexcept;

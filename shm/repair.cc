@@ -120,9 +120,15 @@ Cleaned Janitor::clean_cursor(uint32_t slot) {
   return under_lock([&] { return clean_cursor_locked(slot); });
 }
 
-void Janitor::sweep() {
-  for (uint32_t slot = 0; slot < ring_.producer_slots; ++slot) (void)clean_producer(slot);
-  for (uint32_t slot = 0; slot < ring_.cursor_slots; ++slot) (void)clean_cursor(slot);
+bool Janitor::sweep() {
+  bool swept = true;
+  for (uint32_t slot = 0; slot < ring_.producer_slots; ++slot) {
+    swept = clean_producer(slot) != Cleaned::busy && swept;
+  }
+  for (uint32_t slot = 0; slot < ring_.cursor_slots; ++slot) {
+    swept = clean_cursor(slot) != Cleaned::busy && swept;
+  }
+  return swept;
 }
 
 SeatId Janitor::owner_of_open(uint64_t position, uint32_t& slot) const {

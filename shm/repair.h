@@ -34,8 +34,9 @@ class Janitor {
   Cleaned clean_producer(uint32_t slot);
   // If the thread behind cursor slot `slot` is dead: releases its cursor and frees the slot.
   Cleaned clean_cursor(uint32_t slot);
-  // Everything dead on this ring: at attach, and by tools.
-  void sweep();
+  // Everything dead on this ring: at attach, and by tools. False when some of it stays, because
+  // somebody alive holds the ring lock.
+  bool sweep();
 
   // The seat that keeps the frame at `position` open, nobody when it is committed, unclaimed, or
   // not in the window any more.

@@ -51,9 +51,10 @@ class LL_EXPORT Station {
   // behind read what is there first. Faults: not_found, unsupported (a living exclusive producer).
   static Status remove(std::string_view name, std::string_view dir = {});
 
-  // A handle to publish; one per thread. Faults: too_many, no_permission, closed.
+  // A handle to publish; one per thread. Faults: too_many, no_permission, closed, timed_out (the
+  // dead hold all places, and whoever cleans up after them has stopped).
   Result<Producer> producer(const ProducerOptions& options = {}) const;
-  // A handle to read. Faults: too_many, no_permission, closed.
+  // A handle to read. Faults: as above.
   Result<Consumer> consumer(const ConsumerOptions& options = {}) const;
 
   // "factory/station".

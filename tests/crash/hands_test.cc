@@ -174,6 +174,39 @@ TEST(Slots, OfTheDeadAreFreeForWhoeverAttaches) {
   EXPECT_EQ(scene.aftermath(), "");
 }
 
+// All slots are held by the dead, and the one who cleans up after them is stopped over it: that is
+// what the next one is told, not that the slots are taken.
+TEST(Slots, OfTheDeadAreNotTakenForThoseOfTheLiving) {
+  const Scene::Role roles[] = {[](Scene& here) { return here.open_producer(); }, open_reader};
+  for (const Scene::Role& role : roles) {
+    Scene scene({.witnessed = false});
+    std::vector<pid_t> children;
+    for (int count = 0; count < 4; ++count) {
+      scene.stage().cue = 0;
+      children.push_back(scene.start({}, [role](Scene& here) {
+        const std::string problem = role(here);
+        here.ready();
+        return problem;
+      }));
+      ASSERT_TRUE(scene.await_ready(children.back()));
+    }
+    for (const pid_t child : children) {
+      ::kill(child, SIGKILL);
+      scene.wait(child);
+    }
+    const pid_t repairer = scene.start({}, [](Scene& here) {
+      (void)need(here.roster().my_seat(), "no seat");
+      arm_in_lock({Action::stop, 2});
+      return sweep(here);
+    });
+    ASSERT_EQ(scene.wait(repairer), End::stopped);
+    const std::string problem = role(scene);
+    EXPECT_NE(problem.find("timed_out: the ring lock"), std::string::npos) << problem;
+    scene.carry_on(repairer);
+    EXPECT_EQ(scene.aftermath(), "");
+  }
+}
+
 // It claims without a CAS: as long as it lives, nobody may claim beside it, a seal neither.
 TEST(StoppedProducer, ExclusiveIsNotSealedOver) {
   Trial trial{.options = {.capacity = 64u << 10, .exclusive = true, .files = true},

@@ -85,6 +85,20 @@ class Child {
     return context_.instance.attach(torture_station, access);
   }
 
+  // An exclusive ring has its producer; or the ring lock is held by one who dawdles or stopped.
+  bool may_try_again(const Fault& fault) const {
+    if (fault.code() == FaultCode::timed_out) return true;
+    return fault.code() == FaultCode::too_many && context_.plan.exclusive;
+  }
+  Result<shm::Consumer> open_reader(const std::shared_ptr<shm::Attached>& attached,
+                                    const shm::ConsumerOptions& options) {
+    for (;;) {
+      auto opened = shm::Consumer::open(attached, options);
+      if (opened || opened.fault().code() != FaultCode::timed_out) return opened;
+      ::usleep(200);
+    }
+  }
+
   int produce();
   uint32_t random_size(uint64_t largest);
   int consume();
@@ -136,7 +150,7 @@ int Child::produce() {
     auto opened = shm::Producer::open(*attached);
     if (opened) {
       producer = std::move(*opened);
-    } else if (opened.fault().code() == FaultCode::too_many && context_.plan.exclusive) {
+    } else if (may_try_again(opened.fault())) {
       ::usleep(200);
     } else {
       return wrong("open", opened.fault());
@@ -246,7 +260,7 @@ int Child::consume() {
   shm::ConsumerOptions options;
   options.from = shm::From::earliest;
   options.wait = random_wait(random_);
-  auto consumer = shm::Consumer::open(*attached, options);
+  auto consumer = open_reader(*attached, options);
   if (!consumer) return wrong("join", consumer.fault());
   Examiner examiner(board_.journals, Examiner::Kind::lossless, consumer->at().second);
   const bool is_witness = context_.role == Role::witness;
@@ -279,7 +293,7 @@ int Child::come_and_go() {
     shm::ConsumerOptions options;
     options.from = below(random_, 2) == 0 ? shm::From::earliest : shm::From::latest;
     options.wait = random_wait(random_);
-    auto consumer = shm::Consumer::open(*attached, options);
+    auto consumer = open_reader(*attached, options);
     if (!consumer) return wrong("join", consumer.fault());
     *attached = consumer->attached();
     const bool latest = options.from == shm::From::latest;
@@ -313,7 +327,7 @@ int Child::consume_lossy() {
   options.lossy = true;
   options.from = below(random_, 2) == 0 ? shm::From::earliest : shm::From::latest;
   options.wait = random_wait(random_);
-  auto consumer = shm::Consumer::open(*attached, options);
+  auto consumer = open_reader(*attached, options);
   if (!consumer) return wrong("join", consumer.fault());
   Examiner examiner(board_.journals, Examiner::Kind::lossy, consumer->at().second);
   const useconds_t nap = below(random_, 2) == 0 ? 0 : static_cast<useconds_t>(below(random_, 3000));
