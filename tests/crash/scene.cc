@@ -154,11 +154,9 @@ bool Scene::await(pid_t child, const std::function<bool()>& condition) {
 }
 
 bool Scene::ends(pid_t child) {
+  (void)await(child, [] { return false; });  // ended, stopped, or out of patience
   siginfo_t ended{};
-  (void)await(child, [&] {
-    ::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT);
-    return ended.si_pid == child;
-  });
+  ::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT);
   return ended.si_pid == child && wait(child) == End::finished;
 }
 
