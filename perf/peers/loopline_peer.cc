@@ -3,6 +3,7 @@
 #include "loopline_peer.h"
 
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -91,6 +92,7 @@ struct Victim {
 pid_t fork_victim(const Station& station, Victim& victim) {
   const pid_t child = ::fork();
   if (child != 0) return child;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   auto producer = station.producer();
   auto slot = producer->claim(64);
   victim.inside.store(1, std::memory_order_release);
@@ -125,6 +127,7 @@ class Busy {
     for (pid_t& child : children_) {
       child = wanted ? ::fork() : -1;
       if (child == 0) {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         for (;;) spin_pause();
       }
     }
