@@ -51,6 +51,13 @@ class Consumer {
   // previous run. Faults: corrupted, closed (the station was removed and read to its end), fenced,
   // forked.
   Result<size_t> read(std::span<FrameView> views);
+  // Whether read() would return 0 and do nothing else: the look of one who spins, in few
+  // instructions. False says nothing.
+  bool is_idle() {
+    if (!here() || options_.lossy || unreleased_ || reader_.ready()) return false;
+    short_runs_ = 0;
+    return true;
+  }
   // Gives the space of the last run back to the producers.
   Status release();
   // Until there is something to read, or `deadline_ns` (monotonic): true when there is.

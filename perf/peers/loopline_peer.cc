@@ -34,8 +34,12 @@ struct Instance {
   }
   ~Instance() {
     if (folder.empty() || ::getpid() != maker) return;
-    if (const auto paths = shm::find_instance(folder)) shm::remove_instance_shm(*paths);
+    // Ours alone, and our children are gone. By hand: the library's copy of shm still sits in the
+    // roster for us, which ours cannot know.
     std::error_code ignored;
+    if (const auto paths = shm::find_instance(folder)) {
+      std::filesystem::remove_all(paths->shm, ignored);
+    }
     std::filesystem::remove_all(folder, ignored);
   }
 };

@@ -15,6 +15,7 @@ Consumer::~Consumer() = default;
 
 Result<std::span<const Message>> Consumer::next_run(size_t max) {
   const std::span<Message> run(state_->messages, max);
+  if (state_->ring.is_idle()) return std::span<const Message>(run.first(0));
   LL_TRY(count, read(run));
   return std::span<const Message>(run.first(count));
 }

@@ -112,7 +112,8 @@ class Visit {
         if (producer_) (void)producer_->abort(frame_);
         return;
       case 8:
-        return attached_->janitor().sweep();
+        (void)attached_->janitor().sweep();
+        return;
       case 9:
         (void)shm::advance(attached_->ring(), attached_->ring().limit_now() + input.byte());
         return;
