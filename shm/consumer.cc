@@ -18,10 +18,11 @@ namespace {
 // A lossy run's copies: room for one frame of the largest size, and for many small ones.
 constexpr uint64_t copies_min = 256u << 10;
 constexpr useconds_t ghost_poll_us = 500;
-// When a reader is at the producer's heels, and how long it rests: see keep_off_the_heels.
-constexpr size_t short_run_max = 16;
-constexpr uint32_t short_runs_max = 4;
-constexpr uint32_t heel_pauses = 4;
+// When messages come in a stream, and how long its reader rests: see keep_off_the_heels.
+constexpr size_t long_run_min = 48;
+constexpr uint32_t short_runs_max = 8;
+constexpr uint64_t stream_ticks_max = 400;  // from one message to the next: about 150 ns
+constexpr uint32_t rest_pauses = 16;        // about half a microsecond
 
 }  // namespace
 
@@ -165,6 +166,9 @@ Result<size_t> Consumer::read(std::span<FrameView> views) {
 }
 
 Result<size_t> Consumer::read_lossless(std::span<FrameView> views) {
+  if (streaming_) {
+    for (uint32_t pause = 0; pause < rest_pauses; ++pause) spin_pause();
+  }
   size_t count = 0;
   const ReadOutcome outcome = read_views(views, count);
   if (outcome == ReadOutcome::corrupt && count == 0) [[unlikely]]
@@ -174,15 +178,23 @@ Result<size_t> Consumer::read_lossless(std::span<FrameView> views) {
   return count;
 }
 
-// Short runs one after another: we read at the producer's heels and steal the lines it is about to
-// write. A moment's rest lets it get ahead, and the runs grow. A peer that answers message by
-// message leaves empty looks between its runs, and is never made to wait.
+// Short runs one after another, with little time between their messages: we read at the heels of a
+// producer and steal the lines it is about to write. From then on we rest a moment before each run,
+// so that it gets ahead and the runs grow (perf/results). The clock is read once in a few short
+// runs; one who reads message by message as they come is not made to wait.
 void Consumer::keep_off_the_heels(size_t count) {
-  if (count == 0 || count >= short_run_max) {
+  if (count == 0) return;
+  counted_ += count;
+  if (count >= long_run_min) {  // it is ahead anyway
+    streaming_ = false;
     short_runs_ = 0;
-  } else if (++short_runs_ > short_runs_max) {
-    for (uint32_t pause = 0; pause < heel_pauses; ++pause) spin_pause();
+    return;
   }
+  if (!streaming_ && ++short_runs_ < short_runs_max) return;
+  const uint64_t now = processor_ticks();
+  streaming_ = now - counted_from_ < counted_ * stream_ticks_max;
+  counted_from_ = now;
+  counted_ = short_runs_ = 0;
 }
 
 // As many as fit; what stood behind them.

@@ -53,11 +53,7 @@ class Consumer {
   Result<size_t> read(std::span<FrameView> views);
   // Whether read() would return 0 and do nothing else: the look of one who spins, in few
   // instructions. False says nothing.
-  bool is_idle() {
-    if (!here() || options_.lossy || unreleased_ || reader_.ready()) return false;
-    short_runs_ = 0;
-    return true;
-  }
+  bool is_idle() const { return here() && !options_.lossy && !unreleased_ && !reader_.ready(); }
   // Gives the space of the last run back to the producers.
   Status release();
   // Until there is something to read, or `deadline_ns` (monotonic): true when there is.
@@ -108,8 +104,11 @@ class Consumer {
   BellLine* bell_ = nullptr;  // of producers that wait for room
   uint32_t slot_ = 0;
   bool unreleased_ = false;
-  uint64_t released_ = 0;    // the position our cursor shows
-  uint32_t short_runs_ = 0;  // in a row, with nothing empty between them
+  uint64_t released_ = 0;      // the position our cursor shows
+  bool streaming_ = false;     // see keep_off_the_heels
+  uint32_t short_runs_ = 0;    // since the clock was read
+  uint64_t counted_ = 0;       // messages since then
+  uint64_t counted_from_ = 0;  // when that was
   bool sealed_ = false;
   uint64_t skip_before_ = 0;  // from latest: messages that stand before this position are not ours
   Gap gap_;                   // in front of the last run

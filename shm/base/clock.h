@@ -19,4 +19,7 @@ inline uint64_t utc_coarse_ns() { return clock_ns(CLOCK_REALTIME_COARSE); }
 // Never goes back; its zero means nothing.
 inline uint64_t monotonic_ns() { return clock_ns(CLOCK_MONOTONIC); }
 
+// The processor's own counter, some 2-4 a nanosecond: for rough spans in hot paths, 5-10 ns a call.
+inline uint64_t processor_ticks() { return __builtin_ia32_rdtsc(); }
+
 }  // namespace loopline
