@@ -153,6 +153,7 @@ Status Attached::seal_with_successor(const RingOptions& options) {
   next.factory = header().factory;
   next.station = header().station;
   next.partition = header().partition;
+  next.partitions = header().partitions;
   next.generation = header().generation + 1;
   next.born = false;
   const auto made = directory_->create(next);

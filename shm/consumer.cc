@@ -1,8 +1,6 @@
 // Consumer: reading runs, publishing the cursor, sleeping, rebinding and following.
 #include "consumer.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -17,7 +15,6 @@ namespace {
 
 // A lossy run's copies: room for one frame of the largest size, and for many small ones.
 constexpr uint64_t copies_min = 256u << 10;
-constexpr useconds_t ghost_poll_us = 500;
 // When messages come in a stream, and how long its reader rests: see keep_off_the_heels.
 constexpr size_t long_run_min = 48;
 constexpr uint32_t short_runs_max = 8;
@@ -35,7 +32,8 @@ Result<Consumer> Consumer::open(std::shared_ptr<Attached> attached,
 }
 
 Status Consumer::bind(std::shared_ptr<Attached> attached, From from, Arrival arrival) {
-  if (attached->mapping().access() == Access::look && !options_.lossy) {
+  const bool may_lose = options_.lossy || attached->header().when_full == WhenFull::drop_oldest;
+  if (attached->mapping().access() == Access::look && !may_lose) {
     return Fault(FaultCode::no_permission,
                  "station \"" + attached->name() +
                      "\" may only be read: a consumer that must not miss "
@@ -44,6 +42,7 @@ Status Consumer::bind(std::shared_ptr<Attached> attached, From from, Arrival arr
   thread_key_ = thread_key();
   fork_generation_ = fork_generation();
   attached_ = std::move(attached);
+  options_.lossy = may_lose;
   if (options_.lossy) {
     const uint64_t frame_max = attached_->ring().units_max * unit_size;
     copies_.resize(std::max<uint64_t>(copies_min, 2 * frame_max));
@@ -93,28 +92,77 @@ Status Consumer::start_reading(From from, Arrival arrival) {
   // from the predecessor: our cursor there holds the gate here, and that holds the successor's.
   const bool too_late = !options_.lossy && arrival == Arrival::fresh;
   if (too_late && seal_state(ring) != seal_open) return follow(from);
-  const Pair hint = ring.control->hint.pair.load(std::memory_order_acquire);  // acquire [hint]
-  const bool leap = from == From::latest && options_.lossy && hint.first > start.first;
-  reader_ = Reader(ring, leap ? hint : start);
   bell_ = &ring.control->space_bell;
   sealed_ = false;
-  skip_before_ = 0;
-  if (from == From::latest && !options_.lossy) {
-    skip_before_ = hint.first;
-    pass_over_older();
-  }
+  reader_ = Reader(ring, start);
+  LL_TRY_STATUS(choose_start(from, start));
+  if (passing_ && !options_.lossy) pass_over_older();
   publish(reader_.at());
   return ok();
 }
 
-// No leap to the hint for one who gates: frames before it may still be open, and a cursor behind
-// them would let the window pass over writers at work (R2). What is committed is passed over, now
-// and later.
+Status Consumer::choose_start(From from, Pair oldest) {
+  pass_over_ = {};
+  switch (from.kind()) {
+    case From::Kind::earliest:
+      break;
+    case From::Kind::latest: {
+      // No leap to the hint for one who gates: frames before it may still be open, and a cursor
+      // behind them would let the window pass over writers at work (R2). What is committed is
+      // passed over, now and later.
+      const Pair hint =
+          reader_.ring().control->hint.pair.load(std::memory_order_acquire);  // acquire [hint]
+      if (!options_.lossy) pass_over_.position = hint.first;
+      if (options_.lossy && hint.first > oldest.first) reader_.restart(hint);
+      break;
+    }
+    case From::Kind::sequence:
+      pass_over_.sequence = from.value();
+      if (from.value() != 0 && from.value() < oldest.second) {
+        note_gap(from.value(), oldest.second - from.value(), false);
+      }
+      break;
+    case From::Kind::time:
+      if (attached_->header().timestamp == TimestampKind::off) {
+        return Fault(FaultCode::unsupported, "station \"" + attached_->name() +
+                                                 "\" keeps no time stamps, so nothing can be read "
+                                                 "from a time; name a sequence instead");
+      }
+      pass_over_.timestamp = from.value();
+      break;
+    case From::Kind::last: {
+      const uint64_t end = newest().second;
+      pass_over_.sequence = end - std::min(end, from.value());
+      break;
+    }
+  }
+  passing_ = !pass_over_.is_nothing();
+  return ok();
+}
+
+// Behind the newest committed frame; for one who does not gate, and may not walk, near it.
+Pair Consumer::newest() const {
+  if (options_.lossy) {
+    return reader_.ring().control->hint.pair.load(std::memory_order_acquire);  // acquire [hint]
+  }
+  FrameView view;
+  Reader ahead = reader_;
+  while (ahead.next(view) == ReadOutcome::frame) {
+  }
+  return ahead.at();
+}
+
 void Consumer::pass_over_older() {
   FrameView view;
   for (Reader ahead = reader_; ahead.next(view) == ReadOutcome::frame; reader_ = ahead) {
-    if (view.position >= skip_before_) return;
+    if (!passes_over(view)) return;
   }
+}
+
+// Whether this message is before the first that is ours; the first ends the question.
+bool Consumer::passes_over(const FrameView& view) {
+  passing_ = pass_over_.holds(view);
+  return passing_;
 }
 
 Consumer::Consumer(Consumer&& other) noexcept { *this = std::move(other); }
@@ -131,7 +179,8 @@ Consumer& Consumer::operator=(Consumer&& other) noexcept {
   unreleased_ = other.unreleased_;
   released_ = other.released_;
   sealed_ = other.sealed_;
-  skip_before_ = other.skip_before_;
+  passing_ = other.passing_;
+  pass_over_ = other.pass_over_;
   gap_ = other.gap_;
   gap_pending_ = other.gap_pending_;
   ghost_ = std::move(other.ghost_);
@@ -205,7 +254,7 @@ inline ReadOutcome Consumer::read_views(std::span<FrameView> views, size_t& coun
     FrameView& view = views[count];
     outcome = reader_.next(view);
     if (outcome != ReadOutcome::frame) break;
-    if (view.position < skip_before_) [[unlikely]]
+    if (passing_ && passes_over(view)) [[unlikely]]
       continue;
     bytes += view.body_size;
     ++count;
@@ -235,12 +284,12 @@ ReadOutcome Consumer::read_copies(std::span<FrameView> views, size_t& count) {
   while (count < views.size() && used + frame_max <= copies_.size()) {
     outcome = reader_.next_copy(views[count], copies_.data() + used);
     if (outcome == ReadOutcome::lapped) {
-      const uint64_t lost = reader_.take_lost();
-      note_gap(reader_.at().second - lost, lost, count != 0);  // fillers before it were read
+      note_lapped(count != 0);
       if (count != 0) break;  // the gap belongs between this run and the next
       continue;
     }
     if (outcome != ReadOutcome::frame) break;
+    if (passing_ && passes_over(views[count])) continue;
     bytes += views[count].body_size;
     used += round_up(views[count].body_size, 16);
     ++count;
@@ -248,6 +297,14 @@ ReadOutcome Consumer::read_copies(std::span<FrameView> views, size_t& count) {
   if (count != 0) count_messages(count, bytes);
   mine_->shown.store(reader_.at(), std::memory_order_relaxed);  // relaxed: for people
   return outcome;
+}
+
+// What the window took from us; on the way to our first message only what we asked for counts.
+void Consumer::note_lapped(bool behind_this_run) {
+  const uint64_t end = reader_.at().second;
+  uint64_t first = end - reader_.take_lost();  // fillers before it were read
+  if (passing_) first = pass_over_.sequence == 0 ? end : std::max(first, pass_over_.sequence);
+  if (first < end) note_gap(first, end - first, behind_this_run);
 }
 
 void Consumer::note_gap(uint64_t first, uint64_t count, bool behind_this_run) {
@@ -280,60 +337,6 @@ void Consumer::publish(Pair at) {
   }
   mine_->cursor.store(at, std::memory_order_release);  // release [cursor]
   ring_if_parked(*bell_);
-}
-
-Result<bool> Consumer::wait(uint64_t deadline_ns) {
-  LL_TRY_STATUS(ensure_here());
-  if (reader_.ready()) return true;
-  // A run still held would keep producers, and so ourselves, waiting.
-  if (unreleased_) LL_TRY_STATUS(release());
-  Waiter waiter(options_.wait, deadline_ns);
-  for (;;) {
-    if (reader_.ready() || sealed_) return true;
-    if (options_.lossy && !reader_.ring().still_inside(reader_.at().first)) return true;
-    if (waiter.time_to_look_around()) LL_TRY_STATUS(clean_up_ahead());
-    if (waiter.expired()) return reader_.ready();
-    if (!waiter.spin()) sleep(waiter);
-  }
-}
-
-void Consumer::sleep(Waiter& waiter) {
-  BellLine& bell = attached_->ring().control->data_bell;
-  if (ghost_) {  // nobody can ring for one who may not say that it sleeps
-    ::usleep(ghost_poll_us);
-    return;
-  }
-  mine_->waiting.store(1, std::memory_order_relaxed);  // relaxed: for people
-  const uint32_t ticket = prepare_to_park(bell, 1u << (slot_ & 31));
-  if (!reader_.ready()) {
-    uint32_t owner_slot = 0;
-    const SeatId owner =
-        attached_->janitor().owner_of_open(reader_.at().first, owner_slot) & ~repairing_bit;
-    waiter.sleep(bell, ticket, attached_->roster(), owner);
-  }
-  mine_->waiting.store(0, std::memory_order_relaxed);  // relaxed: for people
-}
-
-// Whatever holds our next frame open: a dead producer is repaired, a dead sealer's work finished.
-Status Consumer::clean_up_ahead() {
-  if (ghost_) return ok();
-  Janitor janitor = attached_->janitor();
-  uint32_t owner_slot = 0;
-  const Pair at = reader_.at();
-  const SeatId owner = janitor.owner_of_open(at.first, owner_slot);
-  if (owner != nobody) {
-    if (janitor.clean_producer(owner_slot) == Cleaned::broken) return corrupt_fault();
-    return ok();
-  }
-  const uint64_t side =
-      reader_.ring().side(at.first).load(std::memory_order_acquire);  // acquire [claim]
-  const bool seal_in_making = reader_.ring().side_lap(side) == reader_.ring().lap(at.first) &&
-                              Ring::side_owner(side) == seal_owner && !reader_.ready();
-  if (seal_in_making) {
-    const auto next = attached_->successor();  // finishes it; read() follows when it gets there
-    if (!next && next.fault().code() != FaultCode::closed) return next.fault();
-  }
-  return ok();
 }
 
 Status Consumer::rebind() {
@@ -370,6 +373,10 @@ Status Consumer::follow(From from) {
   there.options_ = options_;
   LL_TRY_STATUS(
       there.bind(std::move(next), from, was_reading ? Arrival::following : Arrival::fresh));
+  if (was_reading) {  // positions of another ring say nothing here
+    there.passing_ = passing_;
+    there.pass_over_ = {0, pass_over_.sequence, pass_over_.timestamp};
+  }
   there.gap_ = gap_;
   there.gap_pending_ = gap_pending_;
   there.messages_ += messages_;

@@ -19,12 +19,11 @@
 #include <vector>
 
 #include "attached.h"
+#include "base/from.h"
 #include "reader.h"
 #include "wait.h"
 
 namespace loopline::shm {
-
-enum class From { earliest, latest };
 
 struct ConsumerOptions {
   bool lossy = false;
@@ -32,16 +31,30 @@ struct ConsumerOptions {
   WaitKind wait = WaitKind::adaptive;
 };
 
-// Messages a lossy consumer did not get: `count` sequences from `first` (fillers counted).
+// Messages a consumer did not get: `count` sequences from `first` (fillers counted). Of a lossless
+// one only those that were gone before it came, when it asked for them by sequence.
 struct Gap {
   uint64_t first = 0;
   uint64_t count = 0;
 };
 
+// What a consumer passes over on its way to the first message it wants.
+struct PassOver {
+  uint64_t position = 0;   // messages that stand before it
+  uint64_t sequence = 0;   // messages with a smaller one
+  uint64_t timestamp = 0;  // messages with an older one
+
+  bool is_nothing() const { return position == 0 && sequence == 0 && timestamp == 0; }
+  bool holds(const FrameView& view) const {
+    return view.position < position || view.sequence < sequence || view.timestamp < timestamp;
+  }
+};
+
 class Consumer {
  public:
   // Faults: too_many (cursor slots), no_permission, closed, timed_out (joins too fast to count, or
-  // slots are held by the dead and the ring lock by one who is named).
+  // slots are held by the dead and the ring lock by one who is named), unsupported (from a time,
+  // where the station keeps none).
   static Result<Consumer> open(std::shared_ptr<Attached> attached, const ConsumerOptions& options);
   Consumer(Consumer&& other) noexcept;
   Consumer& operator=(Consumer&& other) noexcept;
@@ -58,6 +71,8 @@ class Consumer {
   Status release();
   // Until there is something to read, or `deadline_ns` (monotonic): true when there is.
   Result<bool> wait(uint64_t deadline_ns);
+  // The same for one consumer of several rings, which waits as the first of them does.
+  static Result<bool> wait_any(std::span<Consumer* const> consumers, uint64_t deadline_ns);
   // What was missed before the run that read() returned last; count 0: nothing.
   Gap take_gap() { return std::exchange(gap_, {}); }
 
@@ -80,7 +95,11 @@ class Consumer {
   Status bind(std::shared_ptr<Attached> attached, From from, Arrival arrival);
   Status take_place(SeatId seat);
   Status start_reading(From from, Arrival arrival);
+  Status choose_start(From from, Pair oldest);
+  Pair newest() const;
   void pass_over_older();
+  bool passes_over(const FrameView& view);
+  void note_lapped(bool behind_this_run);
   Status rebind();
   Status follow(From from);
   void note_gap(uint64_t first, uint64_t count, bool behind_this_run);
@@ -89,7 +108,9 @@ class Consumer {
   ReadOutcome read_views(std::span<FrameView> views, size_t& count);
   ReadOutcome read_copies(std::span<FrameView> views, size_t& count);
   Status clean_up_ahead();
-  void sleep(Waiter& waiter);
+  bool has_news() const;
+  Bedside lie_down();
+  static void sleep(std::span<Consumer* const> consumers, Waiter& waiter);
   void publish(Pair at);
   void count_messages(size_t messages, uint64_t bytes);
   void keep_off_the_heels(size_t count);
@@ -110,9 +131,10 @@ class Consumer {
   uint64_t counted_ = 0;       // messages since then
   uint64_t counted_from_ = 0;  // when that was
   bool sealed_ = false;
-  uint64_t skip_before_ = 0;  // from latest: messages that stand before this position are not ours
-  Gap gap_;                   // in front of the last run
-  Gap gap_pending_;           // behind it
+  bool passing_ = false;  // on the way to the first message that is ours
+  PassOver pass_over_;
+  Gap gap_;                            // in front of the last run
+  Gap gap_pending_;                    // behind it
   std::unique_ptr<CursorSlot> ghost_;  // stands in for a slot when we may only read the ring
   std::vector<std::byte> copies_;      // lossy: allocated once
   uint64_t thread_key_ = 0;

@@ -119,7 +119,15 @@ std::string place_of(const StationName& name, uint32_t partition) {
 }
 
 const char* text_of(WhenFull when_full) {
-  return when_full == WhenFull::block ? "block" : "reject";
+  switch (when_full) {
+    case WhenFull::block:
+      return "block";
+    case WhenFull::reject:
+      return "reject";
+    case WhenFull::drop_oldest:
+      return "drop-oldest";
+  }
+  return "unknown";
 }
 const char* text_of(TimestampKind kind) {
   switch (kind) {
@@ -158,6 +166,8 @@ Status compare(const RingHeader& header, const RingOptions& options,
                   text_of(options.when_full));
   differences.add(asked.timestamp, "timestamp", text_of(header.timestamp),
                   text_of(options.timestamp));
+  differences.add(asked.partitions, "partitions", std::to_string(header.partitions),
+                  std::to_string(options.partitions));
   if (differences.text.empty()) return ok();
   return Fault(FaultCode::already_exists,
                place_of({header.factory, header.station}, header.partition) +
@@ -218,6 +228,10 @@ Result<Mapping> Directory::attach(const StationName& name, uint32_t partition,
     const uint64_t state =
         mapping->control().seal.state.load(std::memory_order_acquire);  // acquire [seal]
     if (state != seal_removed) return mapping;
+    if (partition !=
+        0) {  // its remover died before it came to partition 0: attach_partition ends it
+      return Fault(FaultCode::closed, place_of(name, partition) + " was removed");
+    }
     // The remover died before the end, or is about to finish; either way the station is gone.
     // Not waited for: whoever holds the folder, creates here or attaches next comes by again.
     if (access != Access::look) {
@@ -251,11 +265,23 @@ Status Directory::check_vacant(const RingOptions& options) const {
     return Fault(FaultCode::already_exists,
                  place_of(name, options.partition) + " exists already in " + paths_.folder);
   }
+  if (options.partition != 0 && options.generation == 1) return check_station(name);
   // A successor of a ring that was removed meanwhile would never be born.
   if (options.generation > 1 && (found.empty() || found.back() != options.generation - 1)) {
     return missing(name, options.partition);
   }
   return ok();
+}
+
+// That a partition is there to belong to: partition 0 is the station.
+Status Directory::check_station(const StationName& name) const {
+  LL_TRY(found, generations(name, 0));
+  for (; !found.empty(); found.pop_back()) {
+    const Standing standing = standing_of(ring_path(name, 0, found.back()));
+    if (standing == Standing::in_use) return ok();
+    if (standing != Standing::unborn) break;
+  }
+  return missing(name, 0);
 }
 
 // Gives the prepared ring its name, if its roster still is the instance's; true when it has it.
@@ -273,7 +299,7 @@ Result<bool> Directory::publish(Mapping& mapping, const RingOptions& options) co
 Result<Mapping> Directory::create(const RingOptions& options) const {
   const StationName name{options.factory, options.station};
   for (int count = 0; count < tries_max; ++count) {
-    LL_TRY_STATUS(finish_removal(name, options.partition));
+    if (options.partition == 0) LL_TRY_STATUS(finish_removal(name, 0));
     LL_TRY_STATUS(make_folders(paths_));
     // A remover came between: it is held off while we prepare. Not at first, since pre-faulting a
     // large ring takes long, and removers should not wait for it.
@@ -288,7 +314,11 @@ Result<Mapping> Directory::create(const RingOptions& options) const {
     if (!mapping && mapping.fault().code() == FaultCode::not_found) continue;  // likewise
     if (!mapping) return mapping;
     auto published = publish(*mapping, options);
-    if (published && *published) return mapping;
+    if (published && *published) {
+      const bool is_station = options.partition == 0 && options.generation == 1;
+      if (is_station && options.partitions > 1) LL_TRY_STATUS(make_others(options));
+      return mapping;
+    }
     if (!published && published.fault().code() != FaultCode::not_found) return published.fault();
   }
   return Fault(FaultCode::timed_out, "folder " + paths_.shm +
@@ -308,7 +338,10 @@ Result<Mapping> Directory::open_or_create(const RingOptions& options, const Aske
     if (mapping.fault().code() != FaultCode::not_found) return mapping;
     auto made = create(options);
     if (made && access == Access::produce) return made;
-    if (!made && made.fault().code() != FaultCode::already_exists) return made;
+    if (made) continue;
+    // Made by another meanwhile, or removed before all its partitions were made: we look again.
+    const FaultCode code = made.fault().code();
+    if (code != FaultCode::already_exists && code != FaultCode::not_found) return made;
   }
   return Fault(FaultCode::timed_out, place_of(name, options.partition) +
                                          " comes and goes: another program makes and "
@@ -363,6 +396,7 @@ Result<bool> Directory::remove_if_sealed(const Result<FolderLock>& lock, const S
     // If we die between two of these: the current one still says removed, or is still no ring.
     std::rotate(found.begin(), found.begin() + static_cast<ptrdiff_t>(current), found.end());
   }
+  if (partition == 0) LL_TRY_STATUS(unlink_others(name));
   for (const uint32_t generation : found) {
     const std::string path = ring_path(name, partition, generation);
     if (::unlink(path.c_str()) != 0 && errno != ENOENT) {

@@ -40,17 +40,26 @@ class Directory {
   Result<Mapping> attach(const StationName& name, uint32_t partition, Access access) const;
   Result<Mapping> attach_generation(const StationName& name, uint32_t partition,
                                     uint32_t generation, Access access) const;
-  // Makes the ring; already_exists when it, or a later generation, is there (whatever its
-  // parameters); not_found when it is a later generation itself and the one before is gone.
+  // Makes the ring, and with partition 0 all others of its station; already_exists when it, or a
+  // later generation, is there (whatever its parameters); not_found when it is a later generation
+  // itself and the one before is gone, or another partition than 0 and the station is gone.
   Result<Mapping> create(const RingOptions& options) const;
   // Opens, or creates with `options` when it is missing; when it exists with other parameters, the
   // fault names each difference. `explicit_options` says which of them the caller really asked for.
   struct Asked {
     bool capacity = false, message_max = false, exclusive = false, when_full = false,
-         timestamp = false;
+         timestamp = false, partitions = false;
   };
   Result<Mapping> open_or_create(const RingOptions& options, const Asked& asked,
                                  Access access) const;
+
+  // A partition of a station that is there, made if its maker died before it came to it; see
+  // partitions.cc. Faults: as attach.
+  Result<Mapping> attach_partition(const StationName& name, uint32_t partition,
+                                   Access access) const;
+  // Ends a station: all its partitions are sealed, then unlinked. Goes on with what a dead remover
+  // began. Faults: not_found, unsupported (an exclusive producer lives).
+  Status remove_station(const StationName& name) const;
 
   struct Listed {
     StationName name;
@@ -64,8 +73,9 @@ class Directory {
   std::vector<std::string> list_strangers() const;
   // The generations of a station's partition, ascending; empty when there is none.
   Result<std::vector<uint32_t>> generations(const StationName& name, uint32_t partition) const;
-  // Unlinks every generation of the station's partition; the caller has sealed it first. Does
-  // nothing but say already_exists when the newest is in use: made anew since, or never sealed.
+  // Unlinks every generation of the station's partition, and with partition 0 of all; the caller
+  // has sealed it first. Does nothing but say already_exists when the newest is in use: made anew
+  // since, or never sealed.
   Status unlink(const StationName& name, uint32_t partition) const;
   std::string ring_path(const StationName& name, uint32_t partition, uint32_t generation) const;
 
@@ -79,6 +89,10 @@ class Directory {
   Fault missing(const StationName& name, uint32_t partition) const;
   Status check_vacant(const RingOptions& options) const;
   Result<bool> publish(Mapping& mapping, const RingOptions& options) const;
+  Status check_station(const StationName& name) const;
+  Result<Mapping> attach_or_make(const Mapping& first, uint32_t partition, Access access) const;
+  Status make_others(const RingOptions& options) const;
+  Status unlink_others(const StationName& name) const;
   Result<bool> remove_if_sealed(const Result<FolderLock>& lock, const StationName& name,
                                 uint32_t partition) const;
   Status finish_removal(const StationName& name, uint32_t partition) const;

@@ -26,7 +26,7 @@
 
 namespace loopline::shm {
 
-constexpr uint32_t layout_version = 1;
+constexpr uint32_t layout_version = 2;
 constexpr uint64_t ring_magic = 0x474e4952'504f4f4c;    // "LOOPRING" as bytes
 constexpr uint64_t roster_magic = 0x54534f52'504f4f4c;  // "LOOPROST" as bytes
 
@@ -40,6 +40,7 @@ constexpr uint64_t ring_capacity_max = 64ull << 30;
 constexpr uint32_t producer_slots_max = 1022;  // 10 bits of owner; 1023 marks a seal
 constexpr uint32_t cursor_slots_max = 1024;
 constexpr uint32_t seal_owner = 1023;
+constexpr uint32_t partitions_max = 256;
 // Positions stay below 2^59 so that a side word always has room for the lap: 1.6 years at 10 GB/s
 // without a pause; claims past it are refused and the ring is sealed with a successor.
 constexpr uint64_t position_max = 1ull << 59;
@@ -59,7 +60,8 @@ constexpr uint64_t seat_generation(SeatId seat) { return (seat & ~repairing_bit)
 constexpr Pair no_cursor = {~0ull, 0};
 
 enum class TimestampKind : uint32_t { precise = 0, coarse = 1, off = 2 };
-enum class WhenFull : uint32_t { block = 0, reject = 1 };
+// drop_oldest: no consumer holds the ring back, so that it is never full.
+enum class WhenFull : uint32_t { block = 0, reject = 1, drop_oldest = 2 };
 
 // Immutable once the file is linked into its folder.
 struct RingHeader {
@@ -81,7 +83,7 @@ struct RingHeader {
   WhenFull when_full;
   uint32_t partition;
   uint32_t generation;  // of the ring within its partition: a successor has one more
-  uint32_t reserved;
+  uint32_t partitions;  // how many the station has
   uint64_t created_ns;
   char factory[64];
   char station[64];

@@ -24,6 +24,7 @@ struct RingOptions {
   std::string factory = "main";
   std::string station;
   uint32_t partition = 0;
+  uint32_t partitions = 1;  // of the station
   uint32_t generation = 1;
   uint64_t capacity = 8u << 20;
   uint64_t message_max = 0;  // 0: as large as the ring allows

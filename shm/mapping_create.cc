@@ -20,7 +20,6 @@
 namespace loopline::shm {
 namespace {
 
-constexpr uint32_t partition_max = 255;
 constexpr uint64_t huge_capacity_min = 32_MiB;
 
 Fault refuse(const RingOptions& options, const std::string& why) {
@@ -47,9 +46,13 @@ Status check_options(const RingOptions& options, uint64_t capacity_min) {
                                ": a ring of " + format_size(options.capacity) +
                                " takes messages of up to " + format_size(body_max));
   }
-  if (options.partition > partition_max) {
+  if (options.partitions == 0 || options.partitions > partitions_max) {
+    return refuse(options, "cannot have " + std::to_string(options.partitions) + " partitions" +
+                               range(1, partitions_max));
+  }
+  if (options.partition >= options.partitions) {
     return refuse(options, "there is no partition " + std::to_string(options.partition) +
-                               range(0, partition_max));
+                               range(0, options.partitions - 1));
   }
   if (options.generation == 0) return refuse(options, "generations count from 1");
   if (options.producer_slots == 0 || options.producer_slots > producer_slots_max) {
@@ -89,6 +92,7 @@ Result<RingHeader> make_header(const RingOptions& options, const uint64_t roster
   header.timestamp = options.timestamp;
   header.when_full = options.when_full;
   header.partition = options.partition;
+  header.partitions = options.partitions;
   header.generation = options.generation;
   header.created_ns = utc_ns();
   options.factory.copy(header.factory, sizeof header.factory - 1);
@@ -149,10 +153,13 @@ void lay_huge_pages(const File& file, const RingHeader& header) {
 }
 
 // Sizes the file and allocates its pages: first a look, so that a refusal fills nothing up even for
-// a moment, then for real, since another may take the room between the two.
+// a moment, then for real, since another may take the room between the two. The first partition
+// looks for all.
 Status find_room(const File& file, const RingHeader& header, const RingOptions& options,
                  const std::string& folder) {
-  const uint64_t needed = front_of(header).size + data_of(header).size;
+  const bool is_first = header.partition == 0 && header.generation == 1;
+  const uint64_t needed =
+      (front_of(header).size + data_of(header).size) * (is_first ? uint64_t{header.partitions} : 1);
   const uint64_t free = free_bytes(file.fd());
   if (needed > free) return no_room(options, folder, needed, free);
   if (::ftruncate(file.fd(), static_cast<off_t>(header.file_bytes)) != 0) {

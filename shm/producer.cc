@@ -204,7 +204,8 @@ Status Producer::make_room(uint64_t end, Waiter& waiter) {
   }
   return Fault(FaultCode::corrupted, "the ring of station \"" + attached_->name() +
                                          "\" is damaged: its window cannot be moved; see: "
-                                         "loopline ring show " + attached_->name());
+                                         "loopline ring show " +
+                                         attached_->name());
 }
 
 // Held by somebody: if they are dead we clean up and go on, else we wait for them a little.
@@ -236,7 +237,8 @@ Status Producer::wait_out(uint64_t end, const Advance& held, Waiter& waiter) {
                                   : attached_->ring().producers[held.blocker].owner;
         watched = owner.load(std::memory_order_acquire) & ~repairing_bit;  // acquire [slot]
       }
-      waiter.sleep(bell, ticket, attached_->roster(), watched);
+      const Bedside bedside[] = {{&bell, ticket, &attached_->roster(), watched}};
+      waiter.sleep(bedside);
     }
   }
   return ok();

@@ -17,8 +17,6 @@
 namespace loopline::shm {
 namespace {
 
-constexpr uint32_t partition_max = 255;
-
 Fault corrupted(const std::string& message) { return {FaultCode::corrupted, message}; }
 
 // The text in `place`, if it ends inside it and is a name.
@@ -51,10 +49,16 @@ std::optional<std::string> senseless(const RingHeader& header) {
   }
   if (header.exclusive > 1) return "exclusive " + std::to_string(header.exclusive);
   if (header.timestamp > TimestampKind::off) return std::string("an unknown kind of timestamp");
-  if (header.when_full > WhenFull::reject) return std::string("an unknown answer to a full ring");
-  if (header.partition > partition_max) return "partition " + std::to_string(header.partition);
+  if (header.when_full > WhenFull::drop_oldest)
+    return std::string("an unknown answer to a full ring");
+  if (header.partitions == 0 || header.partitions > partitions_max) {
+    return std::to_string(header.partitions) + " partitions";
+  }
+  if (header.partition >= header.partitions) {
+    return "partition " + std::to_string(header.partition) + " of " +
+           std::to_string(header.partitions);
+  }
   if (header.generation == 0) return std::string("generation 0");
-  if (header.reserved != 0) return std::string("bits this program does not know");
   if (!holds_name(header.factory)) return std::string("a factory that is no name");
   if (!holds_name(header.station)) return std::string("a station that is no name");
   return {};

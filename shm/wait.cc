@@ -19,6 +19,9 @@ namespace loopline::shm {
 
 namespace {
 
+// Of one who cannot sleep by all its bells.
+constexpr uint64_t crowded_timeout_ns = 1'000'000;
+
 // Marks the owner's lock word so that the kernel wakes us at its death, and returns the value to
 // sleep on; 0 when the owner is gone already.
 uint32_t announce_watch(Atomic<uint32_t>& word) {
@@ -34,17 +37,45 @@ uint32_t announce_watch(Atomic<uint32_t>& word) {
   }
 }
 
-// False when this kernel has no futex_waitv.
-bool wait_for_both(const void* bell, uint32_t ticket, const void* life, uint32_t alive,
-                   uint64_t timeout_ns) {
-  futex_waitv both[2] = {};
-  both[0] = {ticket, reinterpret_cast<uint64_t>(bell), FUTEX_32, 0};
-  both[1] = {alive, reinterpret_cast<uint64_t>(life), FUTEX_32, 0};
-  const uint64_t end = monotonic_ns() + timeout_ns;
-  const timespec until{static_cast<time_t>(end / 1'000'000'000),
-                       static_cast<long>(end % 1'000'000'000)};
-  const long woken = ::syscall(SYS_futex_waitv, both, 2, 0, &until, CLOCK_MONOTONIC);
-  return woken >= 0 || errno != ENOSYS;
+// Places to sleep by at once, as many as the kernel takes.
+class Places {
+ public:
+  void add(const void* word, uint32_t value) {
+    is_full_ = count_ == places_max;
+    if (!is_full_) list_[count_++] = {value, reinterpret_cast<uint64_t>(word), FUTEX_32, 0};
+  }
+  size_t count() const { return count_; }
+  bool is_full() const { return is_full_; }
+
+  // False when this kernel has no futex_waitv.
+  bool wait(uint64_t timeout_ns) {
+    const uint64_t end = monotonic_ns() + timeout_ns;
+    const timespec until{static_cast<time_t>(end / 1'000'000'000),
+                         static_cast<long>(end % 1'000'000'000)};
+    const long woken = ::syscall(SYS_futex_waitv, list_, count_, 0, &until, CLOCK_MONOTONIC);
+    return woken >= 0 || errno != ENOSYS;
+  }
+
+ private:
+  static constexpr size_t places_max = 128;  // FUTEX_WAITV_MAX
+  futex_waitv list_[places_max];
+  size_t count_ = 0;
+  bool is_full_ = false;
+};
+
+// False when the thread that is watched died already.
+bool watch_life(const Bedside& bedside, Places& places) {
+  const SeatId watched = bedside.watched;
+  uint32_t* life = watched == nobody ? nullptr : bedside.roster->futex_word(watched);
+  if (life != nullptr) {
+    auto& word = *reinterpret_cast<Atomic<uint32_t>*>(life);
+    const uint32_t alive = announce_watch(word);
+    if (alive == 0) return false;
+    places.add(life, alive);
+  } else if (watched != nobody) {
+    return false;  // died meanwhile
+  }
+  return true;
 }
 
 }  // namespace
@@ -65,7 +96,7 @@ bool Waiter::expired() const {
   return deadline_ns_ != wait_for_ever && monotonic_ns() >= deadline_ns_;
 }
 
-void Waiter::sleep(BellLine& bell, uint32_t ticket, Roster& roster, SeatId watched) {
+void Waiter::sleep(std::span<const Bedside> bedsides) {
   uint64_t timeout_ns = timeout_ns_;
   if (deadline_ns_ != wait_for_ever) {
     const uint64_t now = monotonic_ns();
@@ -74,16 +105,17 @@ void Waiter::sleep(BellLine& bell, uint32_t ticket, Roster& roster, SeatId watch
   }
   rounds_ = 0;  // after a sleep we look around first
   timeout_ns_ = std::min(timeout_ns_ * 2, park_timeout_max_ns);
-  uint32_t* life = watched == nobody ? nullptr : roster.futex_word(watched);
-  if (life != nullptr) {
-    auto& word = *reinterpret_cast<Atomic<uint32_t>*>(life);
-    const uint32_t alive = announce_watch(word);
-    if (alive == 0) return;
-    if (wait_for_both(&bell.doorbell, ticket, life, alive, timeout_ns)) return;
-  } else if (watched != nobody) {
-    return;  // died meanwhile
+  Places places;
+  for (const Bedside& bedside : bedsides) {  // the bells first: they matter more than the lives
+    places.add(&bedside.bell->doorbell, bedside.ticket);
   }
-  park(bell, ticket, timeout_ns);
+  for (const Bedside& bedside : bedsides) {
+    if (!watch_life(bedside, places)) return;
+  }
+  if (places.is_full()) timeout_ns = std::min(timeout_ns, crowded_timeout_ns);
+  if (places.count() > 1 && places.wait(timeout_ns)) return;
+  if (bedsides.size() > 1) timeout_ns = std::min(timeout_ns, crowded_timeout_ns);
+  park(*bedsides.front().bell, bedsides.front().ticket, timeout_ns);
 }
 
 }  // namespace loopline::shm

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "bell.h"
 #include "roster.h"
@@ -24,6 +25,15 @@ constexpr uint64_t spin_budget_ns = 50'000;
 constexpr uint64_t park_timeout_min_ns = 10'000'000;
 constexpr uint64_t park_timeout_max_ns = 1'000'000'000;
 
+// What a sleeper sleeps by: a bell whose ticket it drew before its second look, and the life of
+// the thread that holds what it waits for (nobody: no such watch).
+struct Bedside {
+  BellLine* bell = nullptr;
+  uint32_t ticket = 0;
+  Roster* roster = nullptr;
+  SeatId watched = nobody;
+};
+
 // One wait's progress from spinning to sleeping. `deadline_ns` is monotonic time.
 class Waiter {
  public:
@@ -37,9 +47,10 @@ class Waiter {
   bool expired() const;
   bool may_wait() const { return deadline_ns_ != 0; }
 
-  // Sleeps until the bell changes from `ticket`, the thread behind `watched` dies (nobody: no such
-  // watch), or the time-out; each time-out doubles the next.
-  void sleep(BellLine& bell, uint32_t ticket, Roster& roster, SeatId watched);
+  // Sleeps until one of the bells changes from its ticket, a thread that is watched dies, or the
+  // time-out; each time-out doubles the next. The kernel knows 128 places at once: a sleeper by
+  // more looks at the others every millisecond.
+  void sleep(std::span<const Bedside> bedsides);
 
  private:
   WaitKind kind_;

@@ -16,30 +16,34 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 
 #include "loopline/message.h"
+#include "shm/base/from.h"
 #include "shm/base/result.h"
 #include "shm/base/visibility.h"
 
 namespace loopline {
 
-enum class From { earliest, latest };
 // spin: a core for the lowest latency; adaptive: about 50 us of it, then sleep; park: sleep at
 // once.
 enum class Wait { spin, adaptive, park };
 
 struct ConsumerOptions {
   From from = From::latest;
-  bool lossy = false;
+  bool lossy = false;                 // always on where the station says when-full drop-oldest
+  std::optional<uint32_t> partition;  // only this one; unset: all, in no order between them
   Wait wait = Wait::adaptive;
 };
 
-// Sequences that a lossy consumer did not get, just before the messages it was handed last.
+// Sequences that a consumer did not get, just before the messages it was handed last: a lossy one
+// what was overwritten meanwhile, any one what it asked for (From::sequence) when it was gone.
 struct Gap {
   uint64_t first = 0;
   uint64_t count = 0;
+  uint32_t partition = 0;
 };
 
 class LL_EXPORT Consumer {
@@ -60,8 +64,9 @@ class LL_EXPORT Consumer {
       if (!run) return run.fault();
       for (const Message& message : *run) handler(message);
       handed += run->size();
-      // Lossy: a gap may come next, and gap() belongs to one run.
-      if (run->size() < wanted || lossy()) break;
+      // A short run: all is read, or another partition is next. Lossy: a gap may come next, and
+      // gap() belongs to one run.
+      if (run->empty() || (run->size() < wanted && !has_many()) || lossy()) break;
     }
     if (handed != 0) {
       auto released = release();
@@ -70,17 +75,19 @@ class LL_EXPORT Consumer {
     return handed;
   }
 
-  // The next messages as views, valid until release() or the next read(). For loops of one's own.
+  // The next messages as views, all of one partition, valid until release() or the next read(). For
+  // loops of one's own.
   Result<size_t> read(std::span<Message> run);
   // Gives the space of the last run back to the producers.
   Status release();
   // Until there is something to read: true. False: `timeout` passed.
   Result<bool> wait(std::chrono::nanoseconds timeout);
-  // What was missed before the last run; asking forgets it. Lossless consumers have none.
+  // What was missed before the last run; asking forgets it. Later than their first run lossless
+  // consumers miss nothing.
   Gap gap();
   bool lossy() const;
-  // The sequence that comes next.
-  uint64_t next_sequence() const;
+  // The sequence that comes next, in a partition that this consumer reads.
+  uint64_t next_sequence(uint32_t partition = 0) const;
 
   static constexpr size_t run_max = 64;
 
@@ -89,6 +96,9 @@ class LL_EXPORT Consumer {
   explicit Consumer(std::unique_ptr<struct ConsumerState> state);
   // In memory of the consumer's own, made once: an empty look stays cheap. `max` up to run_max.
   Result<std::span<const Message>> next_run(size_t max);
+  Result<size_t> read_ring(uint32_t index, std::span<Message> run);
+  Result<size_t> read_many(std::span<Message> run);
+  bool has_many() const;
   static Status split(Message& message);
   std::unique_ptr<struct ConsumerState> state_;
 };

@@ -7,8 +7,8 @@
 #include <span>
 #include <string_view>
 
-#include "shm/base/visibility.h"
 #include "shm/base/header.h"
+#include "shm/base/visibility.h"
 
 namespace loopline {
 
@@ -32,6 +32,7 @@ class LL_EXPORT Message {
   uint64_t timestamp_ns() const { return timestamp_ns_; }
   // Bytes in the log before this message: grows with sequence.
   uint64_t position() const { return position_; }
+  uint32_t partition() const { return partition_; }
   std::span<const std::byte> payload() const { return payload_; }
   std::string_view text() const {
     return {reinterpret_cast<const char*>(payload_.data()), payload_.size()};
@@ -49,6 +50,7 @@ class LL_EXPORT Message {
   uint64_t sequence_ = 0;
   uint64_t timestamp_ns_ = 0;
   uint64_t position_ = 0;
+  uint32_t partition_ = 0;
   std::span<const std::byte> payload_;
   std::span<const std::byte> extension_;
 };

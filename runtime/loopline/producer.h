@@ -26,6 +26,10 @@
 
 namespace loopline {
 
+namespace shm {
+class Producer;
+}
+
 struct ProducerOptions {
   bool identified = false;  // every message carries {id, epoch, sequence} of its producer
   uint64_t id = 0;          // with identified: whose; 0 draws one
@@ -36,7 +40,7 @@ struct ProducerOptions {
 inline constexpr std::chrono::nanoseconds forever = std::chrono::nanoseconds::max();
 
 struct PublishOptions {
-  std::string_view key;
+  std::string_view key;  // messages of one key go to one partition; without one, to each in turn
   std::string_view id;
   std::span<const Header> headers;
   // How long to wait for room; unset: for ever, or not at all where the station says `reject`.
@@ -58,6 +62,7 @@ class LL_EXPORT Slot {
     payload_ = other.payload_;
     frame_ = other.frame_;
     flags_ = other.flags_;
+    partition_ = other.partition_;
     return *this;
   }
   // A slot that was not committed is aborted: its sequence stays without a message.
@@ -67,8 +72,9 @@ class LL_EXPORT Slot {
 
   // Where the payload goes; exactly the size that was claimed.
   std::span<std::byte> bytes() const { return payload_; }
-  // The message's sequence.
+  // The message's sequence, in its partition.
   uint64_t sequence() const;
+  uint32_t partition() const { return partition_; }
   // Faults: invalid_argument (twice), fenced (the thread that claimed it ended).
   Status commit();
   Status abort();
@@ -78,10 +84,11 @@ class LL_EXPORT Slot {
   struct alignas(8) Frame {  // an open frame of the ring, see shm/producer.h
     std::byte bytes[64];
   };
-  struct ProducerState* producer_ = nullptr;  // null: committed, aborted or moved from
+  shm::Producer* producer_ = nullptr;  // null: committed, aborted or moved from
   std::span<std::byte> payload_;
   Frame frame_;  // nothing while there is no producer
   uint16_t flags_ = 0;
+  uint16_t partition_ = 0;
 };
 
 class LL_EXPORT Producer {
@@ -94,7 +101,7 @@ class LL_EXPORT Producer {
   // Faults: too_large, full (reject), timed_out, fenced, forked, closed (station removed),
   // corrupted.
   Result<Slot> claim(size_t payload_bytes, const PublishOptions& options = no_options);
-  // The sequence it got. Faults: as claim.
+  // The sequence it got in its partition. Faults: as claim.
   Result<uint64_t> publish(std::span<const std::byte> payload,
                            const PublishOptions& options = no_options);
   Result<uint64_t> publish(std::string_view payload, const PublishOptions& options = no_options) {

@@ -15,18 +15,21 @@
 
 #include "loopline/consumer.h"
 #include "loopline/producer.h"
-#include "shm/base/visibility.h"
 #include "shm/base/result.h"
 #include "shm/base/units.h"
+#include "shm/base/visibility.h"
 
 namespace loopline {
 
 enum class Timestamp { precise, coarse, off };
-enum class WhenFull { block, reject };
+// What a producer meets when consumers hold a full ring: it waits; it is told; or no consumer may
+// hold the ring, and all of them read as lossy ones do.
+enum class WhenFull { block, reject, drop_oldest };
 
 // Only what is named is asked for: an existing station that differs in it is refused.
 struct StationOptions {
-  std::optional<uint64_t> ring;         // bytes, a power of two in 64KiB..64GiB; default 8MiB
+  std::optional<uint64_t> ring;  // bytes of each partition, a power of two in 64KiB..64GiB; 8MiB
+  std::optional<uint32_t> partitions;   // 1..256, default 1; order is total within a partition
   std::optional<uint64_t> max_message;  // bytes of one message; default and most: ring/8 - 32
   std::optional<bool> exclusive;        // one producer at a time, a little faster; default no
   std::optional<WhenFull> when_full;    // default block
@@ -54,13 +57,16 @@ class LL_EXPORT Station {
   // A handle to publish; one per thread. Faults: too_many, no_permission, closed, timed_out (the
   // dead hold all places, and whoever cleans up after them has stopped).
   Result<Producer> producer(const ProducerOptions& options = {}) const;
-  // A handle to read. Faults: as above.
+  // A handle to read. Faults: as above, and unsupported (from a time, where none are kept).
   Result<Consumer> consumer(const ConsumerOptions& options = {}) const;
 
   // "factory/station".
   const std::string& name() const;
   uint64_t ring_bytes() const;
   uint64_t max_message() const;
+  uint32_t partitions() const;
+  // Where messages with this key go: XXH3 of its bytes, 64 bits, modulo the number of partitions.
+  uint32_t partition_of(std::string_view key) const;
 
  private:
   struct State;

@@ -1,6 +1,7 @@
 // Consumer: runs of frames as messages.
 #include "loopline/consumer.h"
 
+#include <array>
 #include <utility>
 
 #include "shm/extension.h"
@@ -15,21 +16,58 @@ Consumer::~Consumer() = default;
 
 Result<std::span<const Message>> Consumer::next_run(size_t max) {
   const std::span<Message> run(state_->messages, max);
-  if (state_->ring.is_idle()) return std::span<const Message>(run.first(0));
+  const auto& sources = state_->sources;
+  if (sources.size() == 1 && sources[0].ring.is_idle()) {
+    return std::span<const Message>(run.first(0));
+  }
   LL_TRY(count, read(run));
   return std::span<const Message>(run.first(count));
 }
 
 Result<size_t> Consumer::read(std::span<Message> run) {
+  if (has_many()) return read_many(run);
+  return read_ring(0, run);
+}
+
+// The next partition that has something, beginning behind the one that was read last.
+Result<size_t> Consumer::read_many(std::span<Message> run) {
+  auto& sources = state_->sources;
+  if (state_->has_run) LL_TRY_STATUS(release());
+  const uint32_t begin = state_->last + 1;
+  size_t ended_count = 0;
+  for (uint32_t step = 0; step < sources.size(); ++step) {
+    const auto index = static_cast<uint32_t>((begin + step) % sources.size());
+    auto& source = sources[index];
+    ended_count += source.is_ended ? 1 : 0;
+    if (source.is_ended || source.ring.is_idle()) continue;
+    state_->last = index;
+    auto count = read_ring(index, run);
+    if (count && *count == 0) continue;
+    const bool is_closed = !count && count.fault().code() == FaultCode::closed;
+    state_->has_run = !is_closed;
+    if (!is_closed) return count;
+    source.is_ended = true;  // the others are read to their ends first
+    if (++ended_count == sources.size()) return count;
+  }
+  if (ended_count != sources.size()) return size_t{0};
+  return Fault(FaultCode::closed,
+               "station \"" + sources[0].ring.attached()->name() + "\" was removed");
+}
+
+bool Consumer::has_many() const { return state_->sources.size() > 1; }
+
+Result<size_t> Consumer::read_ring(uint32_t index, std::span<Message> run) {
   shm::FrameView* const views = state_->views;
-  auto count = state_->ring.read({views, std::min(run.size(), run_max)});
+  auto& source = state_->sources[index];
+  auto count = source.ring.read({views, std::min(run.size(), run_max)});
   if (!count) return count;
-  for (size_t index = 0; index < *count; ++index) {
-    const shm::FrameView& view = views[index];
-    Message& message = run[index];
+  for (size_t place = 0; place < *count; ++place) {
+    const shm::FrameView& view = views[place];
+    Message& message = run[place];
     message.sequence_ = view.sequence;
     message.timestamp_ns_ = view.timestamp;
     message.position_ = view.position;
+    message.partition_ = source.partition;
     message.payload_ = {view.body, view.body_size};
     message.extension_ = {};
     if ((view.flags & shm::flag_extension) != 0) LL_TRY_STATUS(split(message));
@@ -49,20 +87,37 @@ Status Consumer::split(Message& message) {
   return ok();
 }
 
-Status Consumer::release() { return state_->ring.release(); }
+Status Consumer::release() {
+  state_->has_run = false;
+  return state_->sources[state_->last].ring.release();
+}
 
 Result<bool> Consumer::wait(std::chrono::nanoseconds timeout) {
-  return state_->ring.wait(deadline_after(timeout));
+  auto& sources = state_->sources;
+  if (!has_many()) return sources[0].ring.wait(deadline_after(timeout));
+  std::array<shm::Consumer*, shm::partitions_max> rings;
+  size_t count = 0;
+  for (auto& source : sources) {
+    if (!source.is_ended) rings[count++] = &source.ring;
+  }
+  if (count == 0) return true;  // the next poll tells that it is closed
+  return shm::Consumer::wait_any(std::span(rings).first(count), deadline_after(timeout));
 }
 
 Gap Consumer::gap() {
-  const shm::Gap gap = state_->ring.take_gap();
-  return {gap.first, gap.count};
+  auto& source = state_->sources[state_->last];
+  const shm::Gap gap = source.ring.take_gap();
+  return {gap.first, gap.count, source.partition};
 }
 
-bool Consumer::lossy() const { return state_->ring.lossy(); }
+bool Consumer::lossy() const { return state_->sources[0].ring.lossy(); }
 
-uint64_t Consumer::next_sequence() const { return state_->ring.at().second; }
+uint64_t Consumer::next_sequence(uint32_t partition) const {
+  for (const auto& source : state_->sources) {
+    if (source.partition == partition) return source.ring.at().second;
+  }
+  return 0;
+}
 
 namespace {
 

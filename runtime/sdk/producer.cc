@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "shm/base/clock.h"
+#include "shm/base/hash.h"
 #include "shm/extension.h"
 #include "state.h"
 
@@ -21,6 +22,8 @@ uint64_t deadline_of(const ProducerState& state, const PublishOptions& options) 
 // A frame with its extension written: what remains is the payload, at `payload`.
 struct Opened {
   shm::OpenFrame& frame;
+  shm::Producer* ring = nullptr;
+  uint32_t partition = 0;
   std::byte* payload = nullptr;
   uint16_t flags = 0;
 };
@@ -35,7 +38,7 @@ Status open_extended(ProducerState& state, size_t payload_bytes, const PublishOp
   LL_TRY(size, shm::extension_size(fields));
   // A sum that wraps is refused like any other that is too large.
   const uint64_t body_size = std::max<uint64_t>(payload_bytes, size + payload_bytes);
-  LL_TRY_STATUS(state.ring.claim(body_size, deadline_of(state, options), opened.frame));
+  LL_TRY_STATUS(opened.ring->claim(body_size, deadline_of(state, options), opened.frame));
   shm::write_extension(fields, size, opened.frame.body);
   opened.payload = opened.frame.body + size;
   opened.flags = shm::flag_extension;
@@ -45,15 +48,28 @@ Status open_extended(ProducerState& state, size_t payload_bytes, const PublishOp
 
 inline Status open_frame(ProducerState& state, size_t payload_bytes, const PublishOptions& options,
                          Opened& opened) {
+  opened.partition = state.rings.size() == 1 ? 0 : state.partition_for(options.key);
+  opened.ring = &state.rings[opened.partition];
   const bool plain =
       !state.identified && options.key.empty() && options.id.empty() && options.headers.empty();
   if (!plain) return open_extended(state, payload_bytes, options, opened);
-  LL_TRY_STATUS(state.ring.claim(payload_bytes, deadline_of(state, options), opened.frame));
+  LL_TRY_STATUS(opened.ring->claim(payload_bytes, deadline_of(state, options), opened.frame));
   opened.payload = opened.frame.body;
   return ok();
 }
 
 }  // namespace
+
+uint32_t partition_of_key(std::string_view key, size_t partitions) {
+  return static_cast<uint32_t>(hash64(key.data(), key.size()) % partitions);
+}
+
+uint32_t ProducerState::partition_for(std::string_view key) {
+  if (!key.empty()) return partition_of_key(key, rings.size());
+  const uint32_t partition = turn;
+  turn = turn + 1 == rings.size() ? 0 : turn + 1;
+  return partition;
+}
 
 uint64_t deadline_after(std::chrono::nanoseconds timeout) {
   if (timeout == forever) return shm::wait_for_ever;
@@ -81,12 +97,12 @@ uint64_t Slot::sequence() const { return frame_in(const_cast<Frame&>(frame_)).cl
 
 Status Slot::commit() {
   if (producer_ == nullptr) return closed_slot();
-  return std::exchange(producer_, nullptr)->ring.commit(frame_in(frame_), flags_);
+  return std::exchange(producer_, nullptr)->commit(frame_in(frame_), flags_);
 }
 
 Status Slot::abort() {
   if (producer_ == nullptr) return closed_slot();
-  return std::exchange(producer_, nullptr)->ring.abort(frame_in(frame_));
+  return std::exchange(producer_, nullptr)->abort(frame_in(frame_));
 }
 
 Producer::Producer(std::unique_ptr<ProducerState> state) : state_(std::move(state)) {}
@@ -97,7 +113,8 @@ Producer::~Producer() = default;
 inline Status Producer::open(Slot& slot, size_t payload_bytes, const PublishOptions& options) {
   Opened opened{frame_in(slot.frame_)};
   LL_TRY_STATUS(open_frame(*state_, payload_bytes, options, opened));
-  slot.producer_ = state_.get();
+  slot.producer_ = opened.ring;
+  slot.partition_ = static_cast<uint16_t>(opened.partition);
   slot.payload_ = {opened.payload, payload_bytes};
   slot.flags_ = opened.flags;
   return ok();
@@ -117,7 +134,7 @@ Result<uint64_t> Producer::publish(std::span<const std::byte> payload,
   Opened opened{frame};
   LL_TRY_STATUS(open_frame(*state_, payload.size(), options, opened));
   if (!payload.empty()) copy_to_shared(opened.payload, payload.data(), payload.size());
-  LL_TRY_STATUS(state_->ring.commit(frame, opened.flags));
+  LL_TRY_STATUS(opened.ring->commit(frame, opened.flags));
   return frame.claim.sequence;
 }
 

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "loopline/consumer.h"
 #include "loopline/producer.h"
@@ -11,22 +13,37 @@
 
 namespace loopline {
 
+// `rings` by partition; they are never moved once the handle is made: slots point to them.
 struct ProducerState {
-  shm::Producer ring;
+  std::vector<shm::Producer> rings;
   bool reject = false;  // the station's when-full
   bool identified = false;
   uint64_t id = 0;
   uint32_t epoch = 0;
   uint64_t next_sequence = 1;
+  uint32_t turn = 0;  // of the next message without a key
+
+  uint32_t partition_for(std::string_view key);
 };
 
 struct ConsumerState {
-  explicit ConsumerState(shm::Consumer consumer) : ring(std::move(consumer)) {}
+  // One or all partitions of the station.
+  struct Source {
+    shm::Consumer ring;
+    uint32_t partition = 0;
+    bool is_ended = false;  // the station was removed, and this one read to its end
+  };
+  explicit ConsumerState(std::vector<Source> all) : sources(std::move(all)) {}
 
-  shm::Consumer ring;
+  std::vector<Source> sources;
+  uint32_t last = 0;     // the one that was read last
+  bool has_run = false;  // and has not been released
   shm::FrameView views[Consumer::run_max];
   Message messages[Consumer::run_max];
 };
+
+// Where the messages of a key go.
+uint32_t partition_of_key(std::string_view key, size_t partitions);
 
 // A duration as a deadline in monotonic time.
 uint64_t deadline_after(std::chrono::nanoseconds timeout);

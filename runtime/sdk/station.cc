@@ -2,6 +2,7 @@
 #include "loopline/station.h"
 
 #include <mutex>
+#include <vector>
 
 #include "shm/attached.h"
 #include "shm/directory.h"
@@ -16,18 +17,22 @@ struct Station::State {
         station(which),
         text(which.text()),
         ring_bytes(header.capacity),
-        max_message(header.message_max) {}
+        max_message(header.message_max),
+        partitions(header.partitions),
+        for_producers(header.partitions),
+        for_consumers(header.partitions) {}
 
   const shm::Directory directory;
   const shm::StationName station;
   const std::string text;
   const uint64_t ring_bytes;
   const uint64_t max_message;
+  const uint32_t partitions;
   std::mutex mutex;
-  std::shared_ptr<shm::Attached> for_producers;
-  std::shared_ptr<shm::Attached> for_consumers;
+  std::vector<std::shared_ptr<shm::Attached>> for_producers;  // by partition
+  std::vector<std::shared_ptr<shm::Attached>> for_consumers;
 
-  Result<std::shared_ptr<shm::Attached>> attach(shm::Access access);
+  Result<std::shared_ptr<shm::Attached>> attach(shm::Access access, uint32_t partition);
 };
 
 namespace {
@@ -37,6 +42,7 @@ Result<shm::RingOptions> ring_options(const shm::StationName& name, const Statio
   options.factory = name.factory;
   options.station = name.station;
   if (asked.ring) options.capacity = *asked.ring;
+  if (asked.partitions) options.partitions = *asked.partitions;
   if (asked.max_message) {
     if (*asked.max_message == 0) {
       return Fault(FaultCode::invalid_argument, "max-message must be at least 1 byte");
@@ -45,8 +51,7 @@ Result<shm::RingOptions> ring_options(const shm::StationName& name, const Statio
   }
   if (asked.exclusive) options.exclusive = *asked.exclusive;
   if (asked.when_full) {
-    options.when_full =
-        *asked.when_full == WhenFull::reject ? shm::WhenFull::reject : shm::WhenFull::block;
+    options.when_full = static_cast<shm::WhenFull>(*asked.when_full);
   }
   if (asked.timestamp) options.timestamp = static_cast<shm::TimestampKind>(*asked.timestamp);
   if (asked.mode) {
@@ -59,23 +64,30 @@ Result<shm::RingOptions> ring_options(const shm::StationName& name, const Statio
 }
 
 shm::Directory::Asked asked_of(const StationOptions& options) {
-  return {options.ring.has_value(), options.max_message.has_value(), options.exclusive.has_value(),
-          options.when_full.has_value(), options.timestamp.has_value()};
+  return {options.ring.has_value(),      options.max_message.has_value(),
+          options.exclusive.has_value(), options.when_full.has_value(),
+          options.timestamp.has_value(), options.partitions.has_value()};
 }
 
 }  // namespace
 
 // The newest ring is asked for again when the one we have was sealed.
-Result<std::shared_ptr<shm::Attached>> Station::State::attach(shm::Access access) {
+Result<std::shared_ptr<shm::Attached>> Station::State::attach(shm::Access access,
+                                                              uint32_t partition) {
   const std::lock_guard guard(mutex);
-  auto& attached = access == shm::Access::produce ? for_producers : for_consumers;
+  auto& attached = (access == shm::Access::produce ? for_producers : for_consumers)[partition];
   if (attached && attached->is_open()) return attached;
-  auto mapping = directory.attach(station, 0, access);
+  auto mapping = directory.attach_partition(station, partition, access);
   if (!mapping && access == shm::Access::consume &&
       mapping.fault().code() == FaultCode::no_permission) {
-    mapping = directory.attach(station, 0, shm::Access::look);
+    mapping = directory.attach_partition(station, partition, shm::Access::look);
   }
   if (!mapping) return mapping.fault();
+  if (mapping->header().partitions != partitions) {  // keys would go elsewhere
+    return Fault(FaultCode::closed, "station \"" + text + "\" was made anew with " +
+                                        std::to_string(mapping->header().partitions) +
+                                        " partitions; open it again");
+  }
   const bool only_look = mapping->access() == shm::Access::look;
   LL_TRY(roster, only_look ? directory.roster_to_look() : directory.roster());
   attached = shm::Attached::make(std::move(*mapping), roster, directory);
@@ -135,36 +147,58 @@ Status Station::remove(std::string_view text, std::string_view dir) {
   LL_TRY(name, shm::parse_station_name(text));
   LL_TRY(paths, shm::find_instance(dir));
   LL_TRY(directory, shm::Directory::open(paths));
-  LL_TRY(mapping, directory.attach(name, 0, shm::Access::produce));
-  LL_TRY(roster, directory.roster());
-  // Sealed first: everyone attached is told. If we die in between, the next to attach unlinks it.
-  LL_TRY_STATUS(shm::Attached::make(std::move(mapping), roster, directory)->seal_for_good());
-  return directory.unlink(name, 0);
+  return directory.remove_station(name);
 }
 
 Result<Producer> Station::producer(const ProducerOptions& options) const {
-  LL_TRY(attached, state_->attach(shm::Access::produce));
-  const bool reject = attached->header().when_full == shm::WhenFull::reject;
-  LL_TRY(ring, shm::Producer::open(attached));
-  auto state = std::make_unique<ProducerState>(
-      ProducerState{std::move(ring), reject, options.identified, options.id, options.epoch,
-                    options.first_sequence});
-  if (state->id == 0) state->id = state->ring.identity();
+  auto state = std::make_unique<ProducerState>();
+  for (uint32_t partition = 0; partition < state_->partitions; ++partition) {
+    LL_TRY(attached, state_->attach(shm::Access::produce, partition));
+    state->reject = attached->header().when_full == shm::WhenFull::reject;
+    LL_TRY(ring, shm::Producer::open(attached));
+    state->rings.push_back(std::move(ring));
+  }
+  state->identified = options.identified;
+  state->id = options.id != 0 ? options.id : state->rings[0].identity();
+  state->epoch = options.epoch;
+  state->next_sequence = options.first_sequence;
   return Producer(std::move(state));
 }
 
 Result<Consumer> Station::consumer(const ConsumerOptions& options) const {
-  LL_TRY(attached, state_->attach(shm::Access::consume));
+  if (options.partition && *options.partition >= state_->partitions) {
+    return Fault(FaultCode::not_found, "station \"" + state_->text + "\" has no partition " +
+                                           std::to_string(*options.partition) + "; it has " +
+                                           std::to_string(state_->partitions) + ", counted from 0");
+  }
+  const bool needs_one = options.from.kind() == From::Kind::sequence;
+  if (needs_one && !options.partition && state_->partitions > 1) {
+    return Fault(FaultCode::invalid_argument, "sequences are counted in each of the " +
+                                                  std::to_string(state_->partitions) +
+                                                  " partitions of station \"" + state_->text +
+                                                  "\": name the partition that is meant");
+  }
   shm::ConsumerOptions wanted;
   wanted.lossy = options.lossy;
-  wanted.from = options.from == From::earliest ? shm::From::earliest : shm::From::latest;
+  wanted.from = options.from;
   wanted.wait = static_cast<shm::WaitKind>(options.wait);
-  LL_TRY(ring, shm::Consumer::open(attached, wanted));
-  return Consumer(std::make_unique<ConsumerState>(std::move(ring)));
+  const uint32_t begin = options.partition.value_or(0);
+  const uint32_t end = options.partition ? begin + 1 : state_->partitions;
+  std::vector<ConsumerState::Source> sources;
+  for (uint32_t partition = begin; partition < end; ++partition) {
+    LL_TRY(attached, state_->attach(shm::Access::consume, partition));
+    LL_TRY(ring, shm::Consumer::open(attached, wanted));
+    sources.push_back({std::move(ring), partition});
+  }
+  return Consumer(std::make_unique<ConsumerState>(std::move(sources)));
 }
 
 const std::string& Station::name() const { return state_->text; }
 uint64_t Station::ring_bytes() const { return state_->ring_bytes; }
 uint64_t Station::max_message() const { return state_->max_message; }
+uint32_t Station::partitions() const { return state_->partitions; }
+uint32_t Station::partition_of(std::string_view key) const {
+  return partition_of_key(key, state_->partitions);
+}
 
 }  // namespace loopline

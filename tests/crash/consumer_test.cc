@@ -27,13 +27,12 @@ Scene::Role reading(shm::ConsumerOptions options, shm::Access access) {
   };
 }
 
-Trial reading_from(shm::From from) {
+Trial reading_from(From from) {
   return {.prepare = leave_some, .role = reading({.from = from}, shm::Access::consume)};
 }
 
 Trial reading_lossily(shm::Access access) {
-  return {.prepare = leave_some,
-          .role = reading({.lossy = true, .from = shm::From::earliest}, access)};
+  return {.prepare = leave_some, .role = reading({.lossy = true, .from = From::earliest}, access)};
 }
 
 bool somebody_waits(const Scene& scene) {
@@ -47,9 +46,8 @@ bool somebody_waits(const Scene& scene) {
 Trial parking() {
   return {.role =
               [](Scene& scene) {
-                std::string problem =
-                    scene.open_reader({.from = shm::From::earliest, .wait = shm::WaitKind::park},
-                                      shm::Access::consume);
+                std::string problem = scene.open_reader(
+                    {.from = From::earliest, .wait = shm::WaitKind::park}, shm::Access::consume);
                 if (!problem.empty()) return problem;
                 const auto more = scene.reader().wait(shm::wait_for_ever);
                 return more ? scene.read_some() : scene.fail("wait", more.fault());
@@ -86,10 +84,10 @@ Trial parking_for_room() {
 }
 
 TEST(KilledConsumer, ReadingFromTheEarliestFreesTheWindow) {
-  EXPECT_GT(at_every_step(reading_from(shm::From::earliest), Action::die), 50u);
+  EXPECT_GT(at_every_step(reading_from(From::earliest), Action::die), 50u);
 }
 TEST(KilledConsumer, ReadingFromTheLatestFreesTheWindow) {
-  EXPECT_GT(at_every_step(reading_from(shm::From::latest), Action::die), 40u);
+  EXPECT_GT(at_every_step(reading_from(From::latest), Action::die), 40u);
 }
 TEST(KilledConsumer, ReadingLossilyHoldsNobody) {
   EXPECT_GT(at_every_step(reading_lossily(shm::Access::consume), Action::die), 50u);
@@ -105,10 +103,10 @@ TEST(KilledProducer, ParkedForRoomHoldsNobody) {
 }
 
 TEST(StoppedConsumer, ReadingFromTheEarliestSeesNothingWrong) {
-  at_every_step(reading_from(shm::From::earliest), Action::stop);
+  at_every_step(reading_from(From::earliest), Action::stop);
 }
 TEST(StoppedConsumer, ReadingFromTheLatestSeesNothingWrong) {
-  at_every_step(reading_from(shm::From::latest), Action::stop);
+  at_every_step(reading_from(From::latest), Action::stop);
 }
 TEST(StoppedConsumer, ReadingLossilySeesNothingWrongAfterManyLaps) {
   at_every_step(reading_lossily(shm::Access::consume), Action::stop);
@@ -127,7 +125,7 @@ TEST(StoppedProducer, IsNotLappedByAReaderFromTheLatest) {
         scene.start({Action::stop, step}, [](Scene& here) { return here.publish(1); });
     if (scene.wait(writer) == End::finished) break;
     ASSERT_EQ(scene.publish(2), "");
-    ASSERT_EQ(scene.open_reader({.from = shm::From::latest}, shm::Access::produce), "");
+    ASSERT_EQ(scene.open_reader({.from = From::latest}, shm::Access::produce), "");
     for (int count = 0; count < 200 && scene.publish(1, false, 1).empty(); ++count) {
       ASSERT_EQ(scene.read_some(), "") << "step " << step;
     }

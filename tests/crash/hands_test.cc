@@ -27,7 +27,7 @@ std::string bury(Scene& scene, const Scene::Role& role) {
 }
 
 std::string open_reader(Scene& scene) {
-  return scene.open_reader({.from = shm::From::earliest}, shm::Access::consume);
+  return scene.open_reader({.from = From::earliest}, shm::Access::consume);
 }
 
 // The handle stays, the thread that made it is gone.

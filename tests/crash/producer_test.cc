@@ -60,7 +60,7 @@ Trial reaping_a_reader() {
               [](Scene& scene) {
                 const pid_t reader = scene.start({}, [](Scene& here) {
                   std::string problem =
-                      here.open_reader({.from = shm::From::earliest}, shm::Access::consume);
+                      here.open_reader({.from = From::earliest}, shm::Access::consume);
                   if (problem.empty()) here.ready();
                   return problem;
                 });
@@ -167,8 +167,8 @@ TEST(KilledProducer, LeavesNoSleeperAsleep) {
   for (End end = End::died; end == End::died && step < steps_max; ++step) {
     Scene scene({});
     const pid_t sleeper = scene.start({}, [](Scene& here) {
-      std::string problem = here.open_reader(
-          {.from = shm::From::earliest, .wait = shm::WaitKind::park}, shm::Access::consume);
+      std::string problem = here.open_reader({.from = From::earliest, .wait = shm::WaitKind::park},
+                                             shm::Access::consume);
       if (!problem.empty()) return problem;
       const auto more = here.reader().wait(shm::wait_for_ever);
       return more ? here.read_some() : here.fail("wait", more.fault());

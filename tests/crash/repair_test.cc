@@ -27,7 +27,7 @@ Trial cleaning_up(uint64_t victim_step, const Scene::Role& victim, shm::Access a
 }
 
 std::string read_a_little(Scene& scene) {
-  std::string problem = scene.open_reader({.from = shm::From::earliest}, shm::Access::consume);
+  std::string problem = scene.open_reader({.from = From::earliest}, shm::Access::consume);
   if (problem.empty()) problem = scene.read_some();
   scene.close_reader();
   return problem;

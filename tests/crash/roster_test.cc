@@ -116,8 +116,7 @@ TEST(Death, IsForEverAlthoughItsEntryIsUsedAgain) {
   Scene scene({});
   std::atomic<shm::SeatId> theirs{shm::nobody};
   const pid_t child = scene.start({}, [](Scene& here) {
-    const std::string problem =
-        here.open_reader({.from = shm::From::earliest}, shm::Access::consume);
+    const std::string problem = here.open_reader({.from = From::earliest}, shm::Access::consume);
     here.ready();
     return problem;
   });

@@ -54,7 +54,7 @@ Scene::Scene(const SceneOptions& options) : options_(options), random_(options.c
   if (!options.witnessed) return;
   shm::ConsumerOptions wish;
   wish.lossy = options.lossy;
-  wish.from = shm::From::earliest;
+  wish.from = From::earliest;
   witness_.emplace(need(shm::Consumer::open(attached_, wish), "no witness"));
   witness_examiner_.emplace(stage_->journals,
                             options.lossy ? Examiner::Kind::lossy : Examiner::Kind::lossless,
@@ -285,7 +285,7 @@ std::string Scene::open_reader(const shm::ConsumerOptions& options, shm::Access 
   auto opened = shm::Consumer::open(attach(access), options);
   if (!opened) return fail("no reader", opened.fault());
   reader_.emplace(std::move(*opened));
-  const bool latest = options.from == shm::From::latest;
+  const bool latest = options.from == From::latest;
   reader_examiner_.emplace(stage_->journals,
                            options.lossy ? Examiner::Kind::lossy : Examiner::Kind::lossless,
                            latest ? Examiner::from_first : reader_->at().second);

@@ -93,7 +93,7 @@ Trial lifting_the_gate() {
                 std::string problem = leave_some(scene);
                 const pid_t reader = scene.start({}, [](Scene& here) {
                   const std::string none =
-                      here.open_reader({.from = shm::From::earliest}, shm::Access::consume);
+                      here.open_reader({.from = From::earliest}, shm::Access::consume);
                   here.ready();
                   return none;
                 });
@@ -130,10 +130,10 @@ TEST(KilledSealer, IsFollowedByAnother) {
   }
 }
 TEST(KilledFollower, ReaderHoldsNothingInEitherRing) {
-  EXPECT_GT(at_every_step(following_as_a_reader({.from = shm::From::earliest}), Action::die), 40u);
+  EXPECT_GT(at_every_step(following_as_a_reader({.from = From::earliest}), Action::die), 40u);
 }
 TEST(KilledFollower, LossyReaderHoldsNothingInEitherRing) {
-  const shm::ConsumerOptions lossy{.lossy = true, .from = shm::From::earliest};
+  const shm::ConsumerOptions lossy{.lossy = true, .from = From::earliest};
   EXPECT_GT(at_every_step(following_as_a_reader(lossy), Action::die), 30u);
 }
 TEST(KilledFollower, ProducerHoldsNothingInEitherRing) {
@@ -154,7 +154,7 @@ TEST(StoppedSealer, OfAnExclusiveRingHarmsNobody) {
   at_every_step(trial, Action::stop);
 }
 TEST(StoppedFollower, ReaderMissesNothing) {
-  Trial trial = following_as_a_reader({.from = shm::From::earliest});
+  Trial trial = following_as_a_reader({.from = From::earliest});
   trial.stride = 4;
   at_every_step(trial, Action::stop);
 }
@@ -270,9 +270,9 @@ TEST(Sleeper, ProducerGoesOnInTheNewestRing) {
 TEST(Sleeper, LossyReaderGoesOnInTheNewestRingAndIsToldOfTheGap) {
   for (const auto access : {shm::Access::look, shm::Access::consume}) {
     Scene scene(with_files);
-    auto sleeper = need(
-        shm::Consumer::open(scene.attach(access), {.lossy = true, .from = shm::From::earliest}),
-        "no reader");
+    auto sleeper =
+        need(shm::Consumer::open(scene.attach(access), {.lossy = true, .from = From::earliest}),
+             "no reader");
     for (int count = 0; count < 2; ++count) {
       ASSERT_EQ(scene.publish(2), "");
       ASSERT_EQ(scene.seal_newest(), "");
@@ -297,8 +297,7 @@ TEST(Sleeper, GatesOfRingsThatNobodyIsInAreLifted) {
   options.witnessed = false;
   Scene scene(options);
   const pid_t reader = scene.start({}, [](Scene& here) {
-    const std::string problem =
-        here.open_reader({.from = shm::From::earliest}, shm::Access::consume);
+    const std::string problem = here.open_reader({.from = From::earliest}, shm::Access::consume);
     here.ready();
     return problem;
   });

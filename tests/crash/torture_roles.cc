@@ -258,7 +258,7 @@ int Child::consume() {
   if (!attached) return wrong("attach", attached.fault());
   phase(Phase::joining);
   shm::ConsumerOptions options;
-  options.from = shm::From::earliest;
+  options.from = From::earliest;
   options.wait = random_wait(random_);
   auto consumer = open_reader(*attached, options);
   if (!consumer) return wrong("join", consumer.fault());
@@ -291,12 +291,12 @@ int Child::come_and_go() {
   while (!quit()) {
     phase(Phase::joining);
     shm::ConsumerOptions options;
-    options.from = below(random_, 2) == 0 ? shm::From::earliest : shm::From::latest;
+    options.from = below(random_, 2) == 0 ? From::earliest : From::latest;
     options.wait = random_wait(random_);
     auto consumer = open_reader(*attached, options);
     if (!consumer) return wrong("join", consumer.fault());
     *attached = consumer->attached();
-    const bool latest = options.from == shm::From::latest;
+    const bool latest = options.from == From::latest;
     Examiner examiner(board_.journals, Examiner::Kind::lossless,
                       latest ? Examiner::from_first : consumer->at().second);
     const uint64_t runs = below(random_, 20);
@@ -325,7 +325,7 @@ int Child::consume_lossy() {
   phase(Phase::joining);
   shm::ConsumerOptions options;
   options.lossy = true;
-  options.from = below(random_, 2) == 0 ? shm::From::earliest : shm::From::latest;
+  options.from = below(random_, 2) == 0 ? From::earliest : From::latest;
   options.wait = random_wait(random_);
   auto consumer = open_reader(*attached, options);
   if (!consumer) return wrong("join", consumer.fault());

@@ -9,7 +9,7 @@ namespace {
 // What one does who is not asleep yet when the others begin.
 std::string sleep_for_a_message(Scene& scene) {
   const std::string problem = scene.open_reader(
-      {.from = shm::From::earliest, .wait = shm::WaitKind::park}, shm::Access::consume);
+      {.from = From::earliest, .wait = shm::WaitKind::park}, shm::Access::consume);
   if (!problem.empty()) return problem;
   time_stands_still = true;
   const auto more = scene.reader().wait(shm::wait_for_ever);
@@ -51,8 +51,7 @@ std::string hold_a_frame(Scene& scene) {
   return scene.publish_holding([&] { scene.ready(); });
 }
 std::string hold_the_window(Scene& scene) {
-  const std::string problem =
-      scene.open_reader({.from = shm::From::earliest}, shm::Access::consume);
+  const std::string problem = scene.open_reader({.from = From::earliest}, shm::Access::consume);
   scene.ready();
   return problem;
 }
@@ -111,7 +110,7 @@ TEST(Asleep, ProducersAreWokenByAReaderThatGoesOn) {
 
 TEST(Asleep, ProducersAreWokenByAReaderThatLeaves) {
   Scene scene({});
-  ASSERT_EQ(scene.open_reader({.from = shm::From::earliest}, shm::Access::consume), "");
+  ASSERT_EQ(scene.open_reader({.from = From::earliest}, shm::Access::consume), "");
   ASSERT_EQ(scene.fill(), "");
   ASSERT_EQ(scene.read_all(), "");
   const pid_t sleeper = start_producer(scene, 1, scene.ring().control->space_bell);

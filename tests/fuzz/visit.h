@@ -75,7 +75,7 @@ class Visit {
       : attached_(std::move(attached)), fences_(attached_->ring()) {}
 
   void open_producer() { keep(producer_, shm::Producer::open(attached_)); }
-  void open_consumer(bool lossy, shm::From from) {
+  void open_consumer(bool lossy, From from) {
     keep(lossy ? lossy_ : lossless_,
          shm::Consumer::open(attached_, {.lossy = lossy, .from = from}));
   }
@@ -83,8 +83,8 @@ class Visit {
   // memory it takes for its copies.
   void open_all(bool with_lossy) {
     open_producer();
-    open_consumer(false, shm::From::earliest);
-    if (with_lossy) open_consumer(true, shm::From::latest);
+    open_consumer(false, From::earliest);
+    if (with_lossy) open_consumer(true, From::latest);
   }
 
   static constexpr uint32_t step_count = 16;
@@ -119,8 +119,7 @@ class Visit {
         return;
       case 10:
       case 11:
-        return open_consumer(which == 10,
-                             input.byte() % 2 == 0 ? shm::From::earliest : shm::From::latest);
+        return open_consumer(which == 10, some_place(input));
       case 12:
         return open_producer();
       case 13:
@@ -137,11 +136,11 @@ class Visit {
   // What a ring goes through after all: more than a lap is written while nobody gates, then it is
   // read to its end, filled behind a reader, swept and sealed.
   void everything(bool with_lossy) {
-    if (with_lossy) open_consumer(true, shm::From::latest);
+    if (with_lossy) open_consumer(true, From::latest);
     open_producer();
     write_a_lap();
     read_to_end(lossy_);
-    open_consumer(false, shm::From::earliest);
+    open_consumer(false, From::earliest);
     read_to_end(lossless_);
     write_a_lap();
     if (lossless_) (void)lossless_->wait(0);
@@ -157,6 +156,21 @@ class Visit {
   static constexpr uint64_t laps_max = 16;
   static constexpr uint64_t late_ns = 1;  // a deadline that may be waited for, and has passed
   using Views = std::array<shm::FrameView, 16>;
+
+  static From some_place(Input& input) {
+    switch (input.below(5)) {
+      case 0:
+        return From::earliest;
+      case 1:
+        return From::latest;
+      case 2:
+        return From::sequence(input.take<uint16_t>());
+      case 3:
+        return From::time(input.take<uint64_t>());
+      default:
+        return From::last(input.byte());
+    }
+  }
 
   template <class Handle>
   static void keep(std::optional<Handle>& place, Result<Handle> opened) {

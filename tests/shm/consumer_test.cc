@@ -43,6 +43,99 @@ TEST(Consumer, FromLatestGetsWhatComes) {
   }
 }
 
+TEST(Consumer, FromASequenceGetsItAndWhatFollows) {
+  for (const bool lossy : {false, true}) {
+    TestStation station;
+    Producer producer = station.producer();
+    for (const char* text : {"one", "two", "three"}) write(producer, text);
+    const auto from = [&](From place) {
+      return lossy ? station.lossy(place) : station.lossless(place);
+    };
+    Consumer second = from(From::sequence(2)), first = from(From::sequence(0));
+    Consumer to_come = from(From::sequence(5));
+    EXPECT_EQ(read(second), texts("two", "three"));
+    EXPECT_EQ(read(first), texts("one", "two", "three"));
+    EXPECT_EQ(read(to_come), texts());
+    write(producer, "four");
+    write(producer, "five");
+    EXPECT_EQ(read(to_come), texts("five"));
+    EXPECT_EQ(read(second), texts("four", "five"));
+    EXPECT_EQ(second.take_gap().count + first.take_gap().count + to_come.take_gap().count, 0u);
+  }
+}
+
+TEST(Consumer, IsToldWhatIsNoLongerThereOfWhatItAskedFor) {
+  for (const bool lossy : {false, true}) {
+    TestStation station;
+    Producer producer = station.producer();
+    for (int count = 1; count <= 500; ++count) write(producer, std::to_string(count));
+    Consumer consumer =
+        lossy ? station.lossy(From::sequence(7)) : station.lossless(From::sequence(7));
+    const auto got = read(consumer);
+    const Gap gap = consumer.take_gap();
+    EXPECT_EQ(gap.first, 7u);
+    EXPECT_EQ(7 + gap.count, std::stoull(got.front()));
+    EXPECT_EQ(got.back(), "500");
+  }
+}
+
+TEST(Consumer, OnItsWayToASequenceMissesOnlyWhatItAskedFor) {
+  TestStation station;
+  Producer producer = station.producer();
+  write(producer, "1");
+  Consumer early = station.lossy(From::sequence(400));
+  Consumer late = station.lossy(From::sequence(600));
+  for (int count = 2; count <= 500; ++count) write(producer, std::to_string(count));
+  const auto got = read(early);
+  const Gap gap = early.take_gap();
+  EXPECT_EQ(gap.first, 400u);
+  EXPECT_EQ(400 + gap.count, std::stoull(got.front()));
+  EXPECT_EQ(read(late), texts());
+  EXPECT_EQ(late.take_gap().count, 0u);
+}
+
+TEST(Consumer, FromLastGetsTheNewest) {
+  for (const bool lossy : {false, true}) {
+    TestStation station;
+    Producer producer = station.producer();
+    for (const char* text : {"one", "two", "three"}) write(producer, text);
+    const auto from = [&](From place) {
+      return lossy ? station.lossy(place) : station.lossless(place);
+    };
+    Consumer two = from(From::last(2)), all = from(From::last(99)), none = from(From::last(0));
+    write(producer, "four");
+    EXPECT_EQ(read(two), texts("two", "three", "four"));
+    EXPECT_EQ(read(all), texts("one", "two", "three", "four"));
+    EXPECT_EQ(read(none), texts("four"));
+  }
+}
+
+TEST(Consumer, FromATimeGetsWhatIsNotOlder) {
+  RingOptions options = tiny_ring();
+  options.timestamp = TimestampKind::precise;
+  for (const bool lossy : {false, true}) {
+    TestStation station(options);
+    Producer producer = station.producer();
+    write(producer, "before");
+    const uint64_t now = utc_ns();
+    write(producer, "after");
+    const auto from = [&](From place) {
+      return lossy ? station.lossy(place) : station.lossless(place);
+    };
+    Consumer exact = from(From::time(now)), all = from(From::time(0));
+    Consumer none = from(From::time(~0ull));
+    EXPECT_EQ(read(exact), texts("after"));
+    EXPECT_EQ(read(all), texts("before", "after"));
+    EXPECT_EQ(read(none), texts());
+  }
+}
+
+TEST(Consumer, IsRefusedATimeWhereNoneAreKept) {
+  TestStation station;
+  const auto refused = Consumer::open(station.attached(), {.from = From::time(1)});
+  EXPECT_EQ(code_of(refused), FaultCode::unsupported);
+}
+
 TEST(Consumer, FromLatestHoldsTheWindowForMessagesStillOpen) {
   TestStation station;
   Producer slow = station.producer(), fast = station.producer();

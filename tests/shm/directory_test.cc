@@ -90,8 +90,6 @@ TEST_F(Stations, AreMadeOnce) {
   must(directory_.create(ring()));
   EXPECT_EQ(code_of(directory_.create(ring())), FaultCode::already_exists);
   RingOptions other = ring();
-  other.partition = 1;
-  EXPECT_TRUE(directory_.create(other));
   other.factory = "billing";
   EXPECT_TRUE(directory_.create(other));
 }
@@ -180,24 +178,25 @@ TEST_F(Stations, AreOneForAllWhoRaceForThem) {
 }
 
 TEST_F(Stations, AreListedByName) {
-  RingOptions partition = ring("b");
-  partition.partition = 10;
-  must(directory_.create(partition));
-  partition.partition = 2;
-  must(directory_.create(partition));
+  RingOptions several = ring("b");
+  several.partitions = 11;
+  must(directory_.create(several));
+  for (const uint32_t gone : {1, 3, 4, 5, 6, 7, 8, 9}) {
+    ASSERT_EQ(::unlink(directory_.ring_path({"main", "b"}, gone, 1).c_str()), 0);
+  }
   RingOptions billing = ring("a");
   billing.factory = "billing";
   must(directory_.create(billing));
   must(directory_.roster());
   const auto rings = must(directory_.list());
-  ASSERT_EQ(rings.size(), 3u);
+  ASSERT_EQ(rings.size(), 4u);
   EXPECT_EQ(rings[0].name.text(), "billing/a");
   EXPECT_EQ(rings[1].name.text(), "main/b");
-  EXPECT_EQ(rings[1].partition, 2u);
-  EXPECT_EQ(rings[2].partition, 10u);
-  EXPECT_EQ(rings[2].generation, 1u);
-  EXPECT_EQ(rings[2].path, directory_.ring_path({"main", "b"}, 10, 1));
-  EXPECT_GE(rings[2].bytes, ring_capacity_min + ring_capacity_min / 8);
+  EXPECT_EQ(rings[2].partition, 2u);
+  EXPECT_EQ(rings[3].partition, 10u);
+  EXPECT_EQ(rings[3].generation, 1u);
+  EXPECT_EQ(rings[3].path, directory_.ring_path({"main", "b"}, 10, 1));
+  EXPECT_GE(rings[3].bytes, ring_capacity_min + ring_capacity_min / 8);
   EXPECT_TRUE(directory_.list_strangers().empty());
 }
 

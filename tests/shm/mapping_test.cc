@@ -123,6 +123,7 @@ TEST_F(RingFile, KeepsWhatItWasMadeFrom) {
   options.factory = "billing";
   options.station = std::string(63, 'x');
   options.partition = 7;
+  options.partitions = 9;
   options.generation = 3;
   options.exclusive = true;
   options.when_full = WhenFull::reject;
@@ -134,6 +135,7 @@ TEST_F(RingFile, KeepsWhatItWasMadeFrom) {
   EXPECT_STREQ(header.factory, "billing");
   EXPECT_EQ(header.station, options.station);
   EXPECT_EQ(header.partition, 7u);
+  EXPECT_EQ(header.partitions, 9u);
   EXPECT_EQ(header.generation, 3u);
   EXPECT_EQ(header.exclusive, 1u);
   EXPECT_EQ(header.when_full, WhenFull::reject);
@@ -317,7 +319,9 @@ TEST_F(RingFile, IsNotMadeFromOptionsOutOfRange) {
   refused([](RingOptions& o) { o.producer_slots = 1023; }, "1023 producer slots");
   refused([](RingOptions& o) { o.cursor_slots = 0; }, "0 cursor slots");
   refused([](RingOptions& o) { o.cursor_slots = 1025; }, "1025 cursor slots");
-  refused([](RingOptions& o) { o.partition = 256; }, "no partition 256");
+  refused([](RingOptions& o) { o.partition = 1; }, "no partition 1");
+  refused([](RingOptions& o) { o.partitions = 0; }, "0 partitions");
+  refused([](RingOptions& o) { o.partitions = 257; }, "257 partitions (1 to 256)");
   refused([](RingOptions& o) { o.generation = 0; }, "count from 1");
   refused([](RingOptions& o) { o.station = "Orders"; }, "name");
   refused([](RingOptions& o) { o.station = std::string(64, 'x'); }, "name");
@@ -367,7 +371,7 @@ TEST_F(RingFile, IsRefusedWhenItsLayoutIsAnother) {
   must(create());
   const Fault fault = refusal([](RingHeader& header) { header.version = 7; });
   EXPECT_EQ(fault.code(), FaultCode::version_mismatch);
-  EXPECT_TRUE(mentions(fault, "has layout version 7, this program speaks 1"));
+  EXPECT_TRUE(mentions(fault, "has layout version 7, this program speaks 2"));
 }
 
 TEST_F(RingFile, IsRefusedWhenAFieldMakesNoSense) {
@@ -393,10 +397,11 @@ TEST_F(RingFile, IsRefusedWhenAFieldMakesNoSense) {
   refused([](RingHeader& h) { h.message_max = h.capacity / 8 - 31; }, "messages of up to");
   refused([](RingHeader& h) { h.exclusive = 2; }, "exclusive 2");
   refused([](RingHeader& h) { h.timestamp = TimestampKind{3}; }, "timestamp");
-  refused([](RingHeader& h) { h.when_full = WhenFull{2}; }, "full ring");
-  refused([](RingHeader& h) { h.partition = 256; }, "partition 256");
+  refused([](RingHeader& h) { h.when_full = WhenFull{3}; }, "full ring");
+  refused([](RingHeader& h) { h.partition = 1; }, "partition 1 of 1");
+  refused([](RingHeader& h) { h.partitions = 0; }, "0 partitions");
+  refused([](RingHeader& h) { h.partitions = 257; }, "257 partitions");
   refused([](RingHeader& h) { h.generation = 0; }, "generation 0");
-  refused([](RingHeader& h) { h.reserved = 1; }, "bits");
   refused([](RingHeader& h) { std::memset(h.factory, 'a', 64); }, "factory");
   refused([](RingHeader& h) { h.station[0] = '/'; }, "station");
   refused([](RingHeader& h) { h.station[0] = 0; }, "station");

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <thread>
 
 #include "child.h"
@@ -58,7 +59,7 @@ TEST(Waiter, DoesNotSleepPastItsDeadline) {
   Waiter waiter(WaitKind::park, deadline);
   BellLine& bell = station.control().data_bell;
   while (!waiter.expired()) {
-    waiter.sleep(bell, prepare_to_park(bell, 1), station.roster(), nobody);
+    waiter.sleep(std::array{Bedside{&bell, prepare_to_park(bell, 1), &station.roster(), nobody}});
   }
   EXPECT_GE(monotonic_ns(), deadline);
 }
@@ -68,7 +69,8 @@ TEST(Waiter, DoesNotSleepWhenTheBellRangSinceItLooked) {
   BellLine& bell = station.control().data_bell;
   const uint32_t ticket = prepare_to_park(bell, 1);
   ring_if_parked(bell);
-  Waiter(WaitKind::park, wait_for_ever).sleep(bell, ticket, station.roster(), nobody);
+  Waiter(WaitKind::park, wait_for_ever)
+      .sleep(std::array{Bedside{&bell, ticket, &station.roster(), nobody}});
 }
 
 TEST(Waiter, IsWokenByTheBell) {
@@ -80,7 +82,7 @@ TEST(Waiter, IsWokenByTheBell) {
     for (;;) {
       const uint32_t ticket = prepare_to_park(bell, 1);
       if (done.load(std::memory_order_acquire) != 0) return;
-      waiter.sleep(bell, ticket, station.roster(), nobody);
+      waiter.sleep(std::array{Bedside{&bell, ticket, &station.roster(), nobody}});
     }
   });
   while (bell.parked.load(std::memory_order_acquire) == 0) std::this_thread::yield();
@@ -107,7 +109,7 @@ TEST(Waiter, WakesForTheDeathOfTheOneItWatches) {
   std::thread sleeper([&] {
     Waiter waiter(WaitKind::park, wait_for_ever);
     while (station.roster().alive(seat)) {
-      waiter.sleep(bell, prepare_to_park(bell, 1), station.roster(), seat);
+      waiter.sleep(std::array{Bedside{&bell, prepare_to_park(bell, 1), &station.roster(), seat}});
     }
   });
   while (bell.parked.load(std::memory_order_acquire) == 0) std::this_thread::yield();
@@ -121,7 +123,7 @@ TEST(Waiter, DoesNotSleepForOneWhoIsDeadAlready) {
   std::thread([&] { seat = must(station.roster().my_seat()); }).join();
   BellLine& bell = station.control().data_bell;
   Waiter(WaitKind::park, wait_for_ever)
-      .sleep(bell, prepare_to_park(bell, 1), station.roster(), seat);
+      .sleep(std::array{Bedside{&bell, prepare_to_park(bell, 1), &station.roster(), seat}});
 }
 
 TEST(Bell, IsNotRungWhenNobodySleeps) {

@@ -34,6 +34,8 @@ TempInstance::TempInstance() {
 TempInstance::~TempInstance() {
   std::error_code error;
   std::filesystem::remove_all(paths_.shm, error);
+  // The folder of all instances, if ours was the only one; otherwise it is not empty and stays.
+  ::rmdir(std::filesystem::path(paths_.shm).parent_path().c_str());
 }
 
 }  // namespace loopline::test

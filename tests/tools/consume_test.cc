@@ -22,8 +22,54 @@ TEST_F(ConsumeTool, EndsWithWhatIsThere) {
   EXPECT_EQ(told({"consume", "orders"}), "one\ntwo\n");
   EXPECT_EQ(told({"consume", "orders", "--from", "latest"}), "");
   EXPECT_EQ(told({"consume", "orders", "--count", "1"}), "one\n");
-  EXPECT_THAT(refused(2, {"consume", "orders", "--from", "seq:1"}),
-              HasSubstr("earliest or latest"));
+}
+
+TEST_F(ConsumeTool, BeginsAndEndsWhereItIsTold) {
+  put("one\ntwo\nthree\nfour\n");
+  EXPECT_EQ(told({"consume", "orders", "--from", "seq:3"}), "three\nfour\n");
+  EXPECT_EQ(told({"consume", "orders", "--from", "last:1"}), "four\n");
+  EXPECT_EQ(told({"consume", "orders", "--from", "last:9"}), "one\ntwo\nthree\nfour\n");
+  EXPECT_EQ(told({"consume", "orders", "--from", "time:1h"}), "one\ntwo\nthree\nfour\n");
+  EXPECT_EQ(told({"consume", "orders", "--from", "time:2100-01-01"}), "");
+  EXPECT_EQ(told({"consume", "orders", "--to", "seq:2"}), "one\ntwo\n");
+  EXPECT_EQ(told({"consume", "orders", "--from", "seq:2", "--to", "seq:3"}), "two\nthree\n");
+  EXPECT_EQ(told({"consume", "orders", "--to", "time:2020-02-29T12:00:00.5+02:00"}), "");
+  EXPECT_EQ(told({"consume", "orders", "--follow", "--from", "seq:1", "--to", "seq:2"}),
+            "one\ntwo\n");
+}
+
+TEST_F(ConsumeTool, RefusesPlacesThatAreNone) {
+  for (const char* place : {"seq:", "seq:x", "seq:-1", "last:", "time:", "time:yesterday",
+                            "time:2026-13-01", "time:2026-02-30", "time:2026-01-01T10", "1"}) {
+    refused(2, {"consume", "orders", "--from", place});
+  }
+  EXPECT_THAT(refused(2, {"consume", "orders", "--from", "first"}), HasSubstr("seq:N"));
+  EXPECT_THAT(refused(2, {"consume", "orders", "--to", "earliest"}), HasSubstr("latest, seq:N"));
+  told({"station", "add", "timeless", "--timestamp", "off"});
+  EXPECT_THAT(refused(1, {"consume", "timeless", "--from", "time:5m"}),
+              HasSubstr("keeps no time stamps"));
+}
+
+TEST_F(ConsumeTool, ReadsAllPartitionsOrOne) {
+  told({"station", "add", "keyed", "--ring=64KiB", "--partitions=3"});
+  told({"produce", "keyed", "--quiet"}, "a\nb\nc\nd\n");
+  EXPECT_EQ(told({"consume", "keyed", "--template", "%P%p\\n"}).size(), 4 * 3u);
+  EXPECT_EQ(told({"consume", "keyed", "--partition", "0"}), "a\nd\n");
+  EXPECT_EQ(told({"consume", "keyed", "--partition=0", "--from=seq:2", "--to=seq:2"}), "d\n");
+  EXPECT_THAT(refused(3, {"consume", "keyed", "--partition", "3"}), HasSubstr("no partition 3"));
+  EXPECT_THAT(refused(2, {"consume", "keyed", "--from", "seq:2"}), HasSubstr("partition"));
+  EXPECT_THAT(refused(2, {"consume", "keyed", "--to", "seq:2"}), HasSubstr("--partition"));
+}
+
+TEST_F(ConsumeTool, TellsWhatWasGoneBeforeItCame) {
+  for (int round = 0; round < 3; ++round) {
+    std::string lines;
+    for (int number = 0; number < 1000; ++number) lines += std::to_string(number) + "\n";
+    put(lines);
+  }
+  const Outcome outcome = run(tool_words({"consume", "orders", "--from", "seq:2", "--count", "1"}));
+  EXPECT_EQ(outcome.status, 0);
+  EXPECT_THAT(outcome.err, HasSubstr("from sequence 2 were overwritten"));
 }
 
 TEST_F(ConsumeTool, FollowsUntilInterrupted) {

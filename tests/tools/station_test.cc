@@ -33,6 +33,26 @@ TEST_F(StationTool, TakesEveryParameter) {
   EXPECT_EQ(status.st_mode & 0777, 0600u);
 }
 
+TEST_F(StationTool, ShowsPartitionsTogetherAndEachForItself) {
+  told({"station", "add", "orders", "--ring=64KiB", "--partitions=4"});
+  told({"produce", "orders", "--quiet"}, "a\nb\nc\nd\ne\n");
+  EXPECT_THAT(told({"station", "ls"}), HasSubstr("4x 64KiB"));
+  const std::string text = told({"station", "info", "orders"});
+  EXPECT_THAT(text, HasSubstr("partitions   4"));
+  EXPECT_THAT(text, HasSubstr("5 so far"));
+  EXPECT_THAT(text, HasSubstr("PARTITION"));
+  const auto info = json_told({"station", "info", "orders", "--json"});
+  EXPECT_EQ(info["parameters"]["partitions"], 4);
+  EXPECT_EQ(info["messages"], 5);
+  ASSERT_EQ(info["rings"].size(), 4u);
+  EXPECT_EQ(info["rings"][0]["last_sequence"], 2);
+  EXPECT_EQ(info["rings"][3]["partition"], 3);
+  EXPECT_THAT(refused(2, {"station", "add", "x", "--partitions", "0"}), HasSubstr("0 partitions"));
+  EXPECT_THAT(refused(2, {"station", "add", "x", "--partitions", "many"}), HasSubstr("1 to 256"));
+  told({"station", "rm", "orders", "--yes"});
+  EXPECT_THAT(refused(3, {"station", "info", "orders"}), HasSubstr("there is no station"));
+}
+
 TEST_F(StationTool, ListsStationsAsJsonByName) {
   told({"station", "add", "b"});
   told({"station", "add", "a"});

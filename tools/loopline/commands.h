@@ -15,9 +15,10 @@ namespace loopline::cli {
 struct StationAddArguments {
   std::string name;
   std::string ring;  // empty: not said, here and below
+  std::string partitions;
   std::string max_message;
   bool exclusive = false;
-  std::string when_full;  // block | reject
+  std::string when_full;  // block | reject | drop-oldest
   std::string timestamp;  // precise | coarse | off
   std::string mode;       // 0660
 };
@@ -40,8 +41,10 @@ struct ProduceArguments {
 
 struct ConsumeArguments {
   std::string station;
-  std::string from;    // earliest | latest; empty: earliest, with --follow latest
-  uint64_t count = 0;  // 0: no bound
+  std::string from;       // earliest | latest | seq:N | time:T | last:N; empty: see --help
+  std::string to;         // latest | seq:N | time:T
+  std::string partition;  // empty: all
+  uint64_t count = 0;     // 0: no bound
   bool follow = false;
   bool lossy = false;
   bool hex = false;

@@ -6,12 +6,15 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
+#include <map>
 #include <memory>
 
 #include "commands.h"
 #include "json.h"
 #include "message_format.h"
 #include "options.h"
+#include "shm/base/clock.h"
 #include "signals.h"
 #include "viewer.h"
 
@@ -58,19 +61,20 @@ class Sieve {
 
 class Listener {
  public:
-  Listener(Output& out, Consumer& consumer, MessageFormat format, Sieve sieve,
-           const ConsumeArguments& arguments)
+  // `ends`: for each partition that is read, the sequence to stop before.
+  Listener(Output& out, Consumer& consumer, std::map<uint32_t, uint64_t> ends, MessageFormat format,
+           Sieve sieve, const ConsumeArguments& arguments)
       : out_(out),
         consumer_(consumer),
+        ends_(std::move(ends)),
         format_(std::move(format)),
         sieve_(std::move(sieve)),
         arguments_(arguments) {}
 
-  // Everything below sequence `end`, then what still comes if we follow.
-  Status run(uint64_t end) {
-    while (!stop_requested() && !out_.is_closed() && !is_enough()) {
-      if (!arguments_.follow && consumer_.next_sequence() >= end) break;
-      LL_TRY(handed, hand_run(arguments_.follow ? ~0ull : end));
+  // Everything before the ends, and before this time.
+  Status run(uint64_t end_ns) {
+    while (!stop_requested() && !out_.is_closed() && !is_enough() && !is_at_end()) {
+      LL_TRY(handed, hand_run(end_ns));
       if (handed != 0) continue;
       out_.flush();
       if (!arguments_.follow) break;
@@ -85,13 +89,20 @@ class Listener {
 
  private:
   bool is_enough() const { return arguments_.count != 0 && printed_ >= arguments_.count; }
+  bool is_at_end() const {
+    return std::all_of(ends_.begin(), ends_.end(), [this](const auto& end) {
+      return consumer_.next_sequence(end.first) >= end.second;
+    });
+  }
 
-  Result<size_t> hand_run(uint64_t end) {
+  Result<size_t> hand_run(uint64_t end_ns) {
     Message run[Consumer::run_max];
     LL_TRY(count, consumer_.read(run));
     if (const Gap gap = consumer_.gap(); gap.count != 0) tell(gap);
-    for (size_t index = 0; index < count; ++index) {
-      if (is_enough() || run[index].sequence() >= end) break;
+    for (size_t index = 0; index < count && !is_enough(); ++index) {
+      uint64_t& end = ends_[run[index].partition()];
+      if (run[index].timestamp_ns() >= end_ns) end = std::min(end, run[index].sequence());
+      if (run[index].sequence() >= end) break;
       if (!sieve_.lets_through(run[index])) continue;
       buffer_.clear();
       format_.append(run[index], buffer_);
@@ -103,14 +114,18 @@ class Listener {
   }
 
   void tell(const Gap& gap) {
-    out_.note(out_.is_json() ? json_of(gap)
-                             : fmt::format("gap: {} from sequence {} were overwritten before they "
-                                           "could be read",
-                                           counted(gap.count, "message"), gap.first));
+    out_.note(
+        out_.is_json()
+            ? json_of(gap)
+            : fmt::format("gap: {} from sequence {}{} were overwritten before "
+                          "they could be read",
+                          counted(gap.count, "message"), gap.first,
+                          ends_.size() == 1 ? "" : fmt::format(" of partition {}", gap.partition)));
   }
 
   Output& out_;
   Consumer& consumer_;
+  std::map<uint32_t, uint64_t> ends_;
   MessageFormat format_;
   Sieve sieve_;
   const ConsumeArguments& arguments_;
@@ -118,28 +133,56 @@ class Listener {
   uint64_t printed_ = 0;
 };
 
-Result<From> read_from(const ConsumeArguments& arguments) {
-  if (arguments.from.empty()) return arguments.follow ? From::latest : From::earliest;
-  if (arguments.from == "earliest") return From::earliest;
-  if (arguments.from == "latest") return From::latest;
-  return unknown_word("--from", arguments.from, "earliest or latest");
+Result<From> from_of(const ConsumeArguments& arguments, uint64_t now_ns) {
+  if (!arguments.from.empty()) return read_from(arguments.from, now_ns);
+  return arguments.follow ? From::latest : From::earliest;
+}
+
+Result<std::optional<uint32_t>> partition_of(const ConsumeArguments& arguments) {
+  if (arguments.partition.empty()) return std::optional<uint32_t>();
+  uint32_t partition = 0;
+  const char* end = arguments.partition.data() + arguments.partition.size();
+  const auto [stop, error] = std::from_chars(arguments.partition.data(), end, partition);
+  if (error == std::errc() && stop == end) return std::optional(partition);
+  return unknown_word("--partition", arguments.partition, "a number, counted from 0");
+}
+
+// Where to stop in each partition that is read: behind what is there now, unless we follow.
+Result<std::map<uint32_t, uint64_t>> ends_of(const Output& out, const ConsumeArguments& arguments,
+                                             std::optional<uint32_t> partition, const To& to) {
+  LL_TRY(viewer, Viewer::open(out.dir()));
+  LL_TRY(rings, viewer.partitions(arguments.station));
+  const uint64_t bound = to.sequence.value_or(~0ull);
+  std::map<uint32_t, uint64_t> ends;
+  for (const auto& ring : rings) {
+    if (partition && ring.header.partition != *partition) continue;
+    ends[ring.header.partition] = arguments.follow ? bound : std::min(ring.visible.second, bound);
+  }
+  return ends;
 }
 
 }  // namespace
 
 Status consume(Output& out, const ConsumeArguments& arguments) {
   ConsumerOptions options;
-  LL_TRY(from, read_from(arguments));
+  const uint64_t now_ns = utc_ns();
+  LL_TRY(from, from_of(arguments, now_ns));
+  LL_TRY(to, read_to(arguments.to, now_ns));
   LL_TRY(sieve, Sieve::make(arguments.grep));
   LL_TRY(format, MessageFormat::make(arguments, out.is_json()));
+  LL_TRY(partition, partition_of(arguments));
   options.from = from;
+  options.partition = partition;
   options.lossy = arguments.lossy;
   LL_TRY(station, Station::open(arguments.station, out.dir()));
   LL_TRY(consumer, station.consumer(options));
-  LL_TRY(viewer, Viewer::open(out.dir()));
-  LL_TRY(snapshot, viewer.station(arguments.station));  // after we attached: nothing dead is open
-  Listener listener(out, consumer, std::move(format), std::move(sieve), arguments);
-  Status status = listener.run(snapshot.visible.second);
+  if (to.sequence && !partition && station.partitions() > 1) {
+    return Fault(FaultCode::invalid_argument,
+                 "--to seq: counts in one partition: name it with --partition");
+  }
+  LL_TRY(ends, ends_of(out, arguments, partition, to));  // after we attached: nothing dead is open
+  Listener listener(out, consumer, std::move(ends), std::move(format), std::move(sieve), arguments);
+  Status status = listener.run(to.timestamp_ns.value_or(~0ull));
   if (!status && status.fault().code() == FaultCode::closed) {
     out.note(status.fault().message() + "; read to its end");
     return ok();

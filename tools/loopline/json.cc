@@ -120,7 +120,7 @@ Json claim_of(const shm::OpenClaim& claim) {
 Json parameters_of(const shm::RingHeader& header) {
   return {{"storage", "memory"},
           {"ring", header.capacity},
-          {"partitions", 1},
+          {"partitions", header.partitions},
           {"max_message", header.message_max},
           {"exclusive", header.exclusive != 0},
           {"when_full", text_of(header.when_full)},
@@ -143,6 +143,24 @@ Json station_of(const shm::RingSnapshot& snapshot) {
   json["producers"] = snapshot.producers.size();
   json["consumers"] = snapshot.cursors.size();
   json["damage"] = snapshot.damage;
+  return json;
+}
+
+// Of one ring its figures are the station's; of several their sums, and each behind them.
+Json station_of(StationRings rings) {
+  const StationSums sums = sums_of(rings);
+  Json json = station_of(rings.front());
+  json["messages"] = sums.messages;
+  if (rings.front().header.partitions == 1) return json;
+  for (const char* name : {"partition", "generation", "path", "last_sequence", "oldest_sequence"}) {
+    json.erase(name);
+  }
+  json["held_messages"] = sums.kept;
+  json["held_bytes"] = sums.kept_bytes;
+  json["producers"] = sums.producers;
+  json["consumers"] = sums.consumers;
+  json["rings"] = Json::array();
+  for (const auto& ring : rings) json["rings"].push_back(station_of(ring));
   return json;
 }
 
@@ -179,13 +197,13 @@ std::string json_of(const Fault& fault) {
   return dump({{"error", {{"code", name_of(fault.code())}, {"message", fault.message()}}}});
 }
 
-std::string json_of_station(const shm::RingSnapshot& snapshot) {
-  return dump(station_of(snapshot));
-}
+std::string json_of_station(StationRings rings) { return dump(station_of(rings)); }
 
 std::string json_of(const Viewer::Survey& survey) {
   Json json = {{"stations", Json::array()}, {"strangers", survey.strangers}};
-  for (const auto& snapshot : survey.stations) json["stations"].push_back(station_of(snapshot));
+  for (const StationRings rings : by_station(survey.rings)) {
+    json["stations"].push_back(station_of(rings));
+  }
   return dump(json);
 }
 
@@ -239,7 +257,7 @@ std::string json_of(const ProduceSummary& summary) {
 }
 
 std::string json_of(const Message& message) {
-  Json json = {{"sequence", message.sequence()}};
+  Json json = {{"sequence", message.sequence()}, {"partition", message.partition()}};
   if (message.timestamp_ns() != 0) {
     json["timestamp"] = utc_text(message.timestamp_ns());
     json["timestamp_ns"] = message.timestamp_ns();
@@ -263,7 +281,9 @@ std::string json_of(const Message& message) {
 }
 
 std::string json_of(const Gap& gap) {
-  return dump({{"gap", {{"first_sequence", gap.first}, {"count", gap.count}}}});
+  return dump(
+      {{"gap",
+        {{"first_sequence", gap.first}, {"count", gap.count}, {"partition", gap.partition}}}});
 }
 
 std::string json_of(const BenchResult& result) {

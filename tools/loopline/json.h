@@ -30,8 +30,7 @@ struct ProduceSummary {
 // Without a newline behind them.
 std::string json_of(const Fault& fault);
 std::string json_of(const shm::RingSnapshot& snapshot);  // ring show: everything
-std::string json_of_station(
-    const shm::RingSnapshot& snapshot);  // station add, info: the essentials
+std::string json_of_station(StationRings rings);         // station add, info: the essentials
 std::string json_of(const Viewer::Survey& survey);
 std::string json_of_removed(const std::string& station);
 std::string json_of(const ProduceSummary& summary);

@@ -153,10 +153,14 @@ class CommandLine {
     add->add_option("NAME", add_.name, "station, or factory/station")->required();
     add->add_option("--ring", add_.ring, "its size, a power of two from 64KiB (default 8MiB)")
         ->type_name("SIZE");
+    add->add_option("--partitions", add_.partitions,
+                    "rings of that size; a key picks one (default 1)")
+        ->type_name("NUMBER");
     add->add_option("--max-message", add_.max_message, "of one message (default ring/8 - 32)")
         ->type_name("SIZE");
     add->add_flag("--exclusive", add_.exclusive, "one producer at a time, a little faster");
-    add->add_option("--when-full", add_.when_full, "block (default) or reject")->type_name("WORD");
+    add->add_option("--when-full", add_.when_full, "block (default), reject or drop-oldest")
+        ->type_name("WORD");
     add->add_option("--timestamp", add_.timestamp, "precise (default), coarse or off")
         ->type_name("WORD");
     add->add_option("--mode", add_.mode, "permissions (default 0660)")->type_name("MODE");
@@ -198,8 +202,15 @@ class CommandLine {
                       [this](Output& out) { return consume(out, consume_); });
     made->add_option("STATION", consume_.station, "where from")->required();
     made->add_option("--from", consume_.from,
-                     "earliest (default), or latest (default with --follow)")
-        ->type_name("WORD");
+                     "earliest (default), latest (default with --follow), seq:N, last:N, or "
+                     "time:T such as time:5m (ago) or time:2026-11-23T10:00:00Z")
+        ->type_name("PLACE");
+    made->add_option("--to", consume_.to,
+                     "latest (what is there now; default), seq:N (with it), time:T (before it); "
+                     "with --follow until it comes")
+        ->type_name("PLACE");
+    made->add_option("--partition", consume_.partition, "only this one (default all)")
+        ->type_name("NUMBER");
     made->add_option("--count", consume_.count, "stop after as many")
         ->type_name("NUMBER")
         ->check(CLI::PositiveNumber);
@@ -208,7 +219,8 @@ class CommandLine {
     made->add_option("--grep", consume_.grep, "only payloads matching this extended expression")
         ->type_name("REGEX");
     made->add_option("--template", consume_.format,
-                     "such as '%s %t %k %p\\n': %s sequence, %t time, %k key, %i id, %h headers, "
+                     "such as '%s %t %k %p\\n': %s sequence, %P partition, %t time, %k key, %i id, "
+                     "%h headers, "
                      "%b size, %p payload")
         ->type_name("FORM");
     made->add_flag("--hex", consume_.hex, "payloads as a hex dump");

@@ -12,7 +12,7 @@
 namespace loopline::cli {
 namespace {
 
-constexpr std::string_view fields_known = "stkihbp";
+constexpr std::string_view fields_known = "sPtkihbp";
 constexpr size_t hex_row = 16;
 
 std::string headers_text(const Message& message) {
@@ -26,10 +26,10 @@ std::string headers_text(const Message& message) {
 }
 
 Fault bad_template(const std::string& text, const std::string& why) {
-  return {FaultCode::invalid_argument,
-          "--template \"" + text + "\": " + why +
-              "; known are %s sequence, %t time, %k key, %i id, %h headers, %b size, %p payload, "
-              "%%, and \\n \\t \\0 \\\\"};
+  return {FaultCode::invalid_argument, "--template \"" + text + "\": " + why +
+                                           "; known are %s sequence, %P partition, %t time, %k "
+                                           "key, %i id, %h headers, %b size, %p payload, "
+                                           "%%, and \\n \\t \\0 \\\\"};
 }
 
 }  // namespace
@@ -86,6 +86,9 @@ void MessageFormat::append_field(char field, const Message& message, std::string
   switch (field) {
     case 's':
       to += std::to_string(message.sequence());
+      break;
+    case 'P':
+      to += std::to_string(message.partition());
       break;
     case 't':
       to += utc_text(message.timestamp_ns());

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "shm/base/from.h"
 #include "shm/base/result.h"
 
 namespace loopline::cli {
@@ -18,6 +19,20 @@ struct SecondsRange {
   double most;
 };
 Result<uint64_t> read_seconds(const char* option, const std::string& text, SecondsRange range);
+
+// A time in UTC nanoseconds: 2026-11-23T10:00:00Z, with a fraction, with +02:00 for the Z, a day
+// alone; or how long before `now_ns`, such as 5m.
+Result<uint64_t> read_time(const char* option, const std::string& text, uint64_t now_ns);
+
+// earliest, latest, seq:N, time:T or last:N.
+Result<From> read_from(const std::string& text, uint64_t now_ns);
+
+// Where to end: latest (what is there now), seq:N (that one included) or time:T (before it).
+struct To {
+  std::optional<uint64_t> sequence;      // the first that is not wanted
+  std::optional<uint64_t> timestamp_ns;  // likewise
+};
+Result<To> read_to(const std::string& text, uint64_t now_ns);
 
 // --when-full "x" is not known: use block or reject
 Fault unknown_word(const char* option, const std::string& text, const char* known);

@@ -23,7 +23,8 @@ Result<std::optional<WhenFull>> read_when_full(const std::string& text) {
   if (text.empty()) return std::optional<WhenFull>();
   if (text == "block") return std::optional(WhenFull::block);
   if (text == "reject") return std::optional(WhenFull::reject);
-  return unknown_word("--when-full", text, "block or reject");
+  if (text == "drop-oldest") return std::optional(WhenFull::drop_oldest);
+  return unknown_word("--when-full", text, "block, reject or drop-oldest");
 }
 
 Result<std::optional<Timestamp>> read_timestamp(const std::string& text) {
@@ -44,20 +45,14 @@ Result<std::optional<uint32_t>> read_mode(const std::string& text) {
   return std::optional(mode);
 }
 
-uint64_t last_sequence(const shm::RingSnapshot& snapshot) {
-  return snapshot.frontier.second == 0 ? 0 : snapshot.frontier.second - 1;
-}
-
-// Messages that can still be read.
-uint64_t kept(const shm::RingSnapshot& snapshot) {
-  return snapshot.frontier.second - snapshot.oldest.second;
-}
-
-// Of the furthest behind, in messages.
-uint64_t lag_max(const shm::RingSnapshot& snapshot) {
-  uint64_t lag = 0;
-  for (const auto& cursor : snapshot.cursors) lag = std::max(lag, cursor.lag_messages);
-  return lag;
+Result<std::optional<uint32_t>> read_partitions(const std::string& text) {
+  if (text.empty()) return std::optional<uint32_t>();
+  uint32_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    return unknown_word("--partitions", text, "a number from 1 to 256");
+  }
+  return std::optional(count);
 }
 
 std::string age_text(uint64_t utc_then_ns) {
@@ -73,15 +68,33 @@ std::string mode_of(const std::string& path) {
                      status.st_gid);
 }
 
-template <class Facts>
-std::string people_text(const std::vector<Facts>& facts) {
-  size_t dead = 0;
-  for (const auto& one : facts) dead += one.occupant.life == shm::Life::dead ? 1 : 0;
-  if (dead == 0) return format_count(facts.size());
-  return fmt::format("{}, {} of them dead", format_count(facts.size()), format_count(dead));
+std::string people_text(size_t count, size_t dead) {
+  if (dead == 0) return format_count(count);
+  return fmt::format("{}, {} of them dead", format_count(count), format_count(dead));
 }
 
-void print_info(Output& out, const shm::RingSnapshot& snapshot) {
+// What each partition has: keys may be spread unevenly, and one may be stuck alone.
+void print_partitions(Output& out, StationRings rings) {
+  Table table({{"PARTITION", true},
+               {"STATE"},
+               {"MESSAGES", true},
+               {"KEPT", true},
+               {"PRODUCERS", true},
+               {"CONSUMERS", true},
+               {"LAG", true}});
+  for (const auto& ring : rings) {
+    const StationSums sums = sums_of({&ring, 1});
+    table.add({std::to_string(ring.header.partition), state_of(ring), format_count(sums.messages),
+               format_count(sums.kept), format_count(sums.producers), format_count(sums.consumers),
+               format_count(sums.lag_max)});
+  }
+  out.line("");
+  table.print(out);
+}
+
+void print_info(Output& out, StationRings rings) {
+  const shm::RingSnapshot& snapshot = rings.front();
+  const StationSums sums = sums_of(rings);
   const shm::RingHeader& header = snapshot.header;
   const auto fact = [&](const char* name, const std::string& value) {
     out.line(fmt::format("{}{}", out.paint(Color::dim, fmt::format("{:<13}", name)), value));
@@ -91,26 +104,27 @@ void print_info(Output& out, const shm::RingSnapshot& snapshot) {
   fact("state", out.paint(is_open ? Color::green : Color::red, state_of(snapshot)) +
                     (snapshot.damage.empty() ? "" : ": " + snapshot.damage));
   fact("messages", fmt::format("{} so far; the newest {} are in the ring ({})",
-                               format_count(last_sequence(snapshot)), format_count(kept(snapshot)),
-                               format_size_rounded(static_cast<double>(snapshot.frontier.first -
-                                                                       snapshot.oldest.first))));
-  fact("producers", people_text(snapshot.producers));
-  fact("consumers",
-       people_text(snapshot.cursors) + (snapshot.cursors.empty()
-                                            ? ""
-                                            : fmt::format("; the slowest is {} behind",
-                                                          counted(lag_max(snapshot), "message"))));
+                               format_count(sums.messages), format_count(sums.kept),
+                               format_size_rounded(static_cast<double>(sums.kept_bytes))));
+  fact("producers", people_text(sums.producers, sums.dead_producers));
+  fact("consumers", people_text(sums.consumers, sums.dead_consumers) +
+                        (sums.consumers == 0 ? ""
+                                             : fmt::format("; the slowest is {} behind",
+                                                           counted(sums.lag_max, "message"))));
   fact("storage", "memory");
-  fact("ring", format_size(header.capacity));
+  fact("partitions", std::to_string(header.partitions));
+  fact("ring", format_size(header.capacity) + (rings.size() > 1 ? " each" : ""));
   fact("max-message", format_size(header.message_max));
   fact("exclusive", header.exclusive != 0 ? "on" : "off");
   fact("when-full", text_of(header.when_full));
   fact("timestamp", text_of(header.timestamp));
   fact("mode", mode_of(snapshot.path));
   fact("made", utc_text(header.created_ns) + " (" + age_text(header.created_ns) + ")");
-  if (!out.is_wide()) return;
-  fact("generation", std::to_string(header.generation));
-  fact("file", snapshot.path);
+  if (out.is_wide()) {
+    fact("generation", std::to_string(header.generation));
+    fact("file", snapshot.path);
+  }
+  if (rings.size() > 1) print_partitions(out, rings);
 }
 
 // Yes from a person; a program has to say --yes.
@@ -148,6 +162,8 @@ Status station_add(Output& out, const StationAddArguments& arguments) {
   LL_TRY(when_full, read_when_full(arguments.when_full));
   LL_TRY(timestamp, read_timestamp(arguments.timestamp));
   LL_TRY(mode, read_mode(arguments.mode));
+  LL_TRY(partitions, read_partitions(arguments.partitions));
+  options.partitions = partitions;
   options.ring = ring;
   options.max_message = max_message;
   options.when_full = when_full;
@@ -157,11 +173,15 @@ Status station_add(Output& out, const StationAddArguments& arguments) {
   LL_TRY(station, Station::create(arguments.name, options, out.dir()));
   if (out.is_json()) {
     LL_TRY(viewer, Viewer::open(out.dir()));
-    LL_TRY(snapshot, viewer.station(arguments.name));
-    out.line(json_of_station(snapshot));
+    LL_TRY(rings, viewer.partitions(arguments.name));
+    out.line(json_of_station(rings));
   } else if (!out.is_quiet()) {
-    out.line(fmt::format("station {}: a ring of {} in memory, messages of up to {}",
-                         out.paint(Color::bold, station.name()), format_size(station.ring_bytes()),
+    const std::string rings = station.partitions() == 1
+                                  ? "a ring of " + format_size(station.ring_bytes())
+                                  : fmt::format("{} rings of {} each", station.partitions(),
+                                                format_size(station.ring_bytes()));
+    out.line(fmt::format("station {}: {} in memory, messages of up to {}",
+                         out.paint(Color::bold, station.name()), rings,
                          format_size(station.max_message())));
   }
   return ok();
@@ -183,16 +203,19 @@ Status station_ls(Output& out) {
     }
   }
   Table table(columns);
-  for (const auto& snapshot : survey.stations) {
+  for (const StationRings rings : by_station(survey.rings)) {
+    const shm::RingSnapshot& snapshot = rings.front();
+    const StationSums sums = sums_of(rings);
+    const std::string each = format_size(snapshot.header.capacity);
     const bool is_open = std::string_view(state_of(snapshot)) == "open";
     std::vector<Cell> row = {{name_of(snapshot), Color::bold},
                              {state_of(snapshot), is_open ? Color::green : Color::red},
-                             format_size(snapshot.header.capacity),
-                             format_count(last_sequence(snapshot)),
-                             format_count(kept(snapshot)),
-                             format_count(snapshot.producers.size()),
-                             format_count(snapshot.cursors.size()),
-                             format_count(lag_max(snapshot))};
+                             rings.size() == 1 ? each : fmt::format("{}x {}", rings.size(), each),
+                             format_count(sums.messages),
+                             format_count(sums.kept),
+                             format_count(sums.producers),
+                             format_count(sums.consumers),
+                             format_count(sums.lag_max)};
     if (out.is_wide()) {
       row.emplace_back(format_size(snapshot.header.message_max));
       row.emplace_back(text_of(snapshot.header.when_full));
@@ -213,11 +236,11 @@ Status station_ls(Output& out) {
 
 Status station_info(Output& out, const std::string& name) {
   LL_TRY(viewer, Viewer::open(out.dir()));
-  LL_TRY(snapshot, viewer.station(name));
+  LL_TRY(rings, viewer.partitions(name));
   if (out.is_json()) {
-    out.line(json_of_station(snapshot));
+    out.line(json_of_station(rings));
   } else {
-    print_info(out, snapshot);
+    print_info(out, rings);
   }
   return ok();
 }

@@ -19,24 +19,45 @@ Result<Viewer> Viewer::open(const std::string& dir) {
   return Viewer(std::move(*directory), roster ? *roster : nullptr);
 }
 
-Result<shm::RingSnapshot> Viewer::newest(const shm::StationName& name,
+Result<shm::RingSnapshot> Viewer::newest(const shm::StationName& name, uint32_t partition,
                                          const shm::InspectOptions& options) const {
-  LL_TRY(generations, directory_.generations(name, 0));
+  LL_TRY(generations, directory_.generations(name, partition));
   for (auto at = generations.rbegin(); at != generations.rend(); ++at) {
-    auto snapshot = shm::inspect(directory_.ring_path(name, 0, *at), roster_.get(), options);
+    auto snapshot =
+        shm::inspect(directory_.ring_path(name, partition, *at), roster_.get(), options);
     if (!snapshot && snapshot.fault().code() == FaultCode::not_found) continue;
     if (snapshot && snapshot->start.first == 0) continue;  // a successor, not born yet
     if (snapshot && snapshot->seal_state == shm::seal_removed) break;
     return snapshot;
+  }
+  if (partition != 0) {
+    return Fault(FaultCode::not_found, "there is no partition " + std::to_string(partition) +
+                                           " of station \"" + name.text() +
+                                           "\"; see: loopline station info " + name.text());
   }
   return Fault(FaultCode::not_found, "there is no station \"" + name.text() + "\" in " +
                                          paths().folder + "; see: loopline station ls");
 }
 
 Result<shm::RingSnapshot> Viewer::station(const std::string& name,
-                                          const shm::InspectOptions& options) const {
+                                          const shm::InspectOptions& options,
+                                          uint32_t partition) const {
   LL_TRY(parsed, shm::parse_station_name(name));
-  return newest(parsed, options);
+  return newest(parsed, partition, options);
+}
+
+Result<std::vector<shm::RingSnapshot>> Viewer::partitions(
+    const std::string& name, const shm::InspectOptions& options) const {
+  LL_TRY(parsed, shm::parse_station_name(name));
+  LL_TRY(first, newest(parsed, 0, options));
+  const uint32_t count = first.header.partitions;
+  std::vector<shm::RingSnapshot> rings;
+  rings.push_back(std::move(first));
+  for (uint32_t partition = 1; partition < count; ++partition) {
+    auto other = newest(parsed, partition, options);
+    if (other) rings.push_back(std::move(*other));
+  }
+  return rings;
 }
 
 Result<Viewer::Survey> Viewer::survey() const {
@@ -45,19 +66,57 @@ Result<Viewer::Survey> Viewer::survey() const {
   survey.strangers = directory_.list_strangers();
   std::string last;
   for (const auto& ring : rings) {
-    if (ring.partition != 0 || ring.name.text() == last) continue;
-    last = ring.name.text();
+    const std::string which = ring.name.text() + "@" + std::to_string(ring.partition);
+    if (which == last) continue;  // another generation
+    last = which;
     shm::InspectOptions options;
     options.walk = false;
-    auto snapshot = newest(ring.name, options);
+    auto snapshot = newest(ring.name, ring.partition, options);
     if (snapshot) {
-      survey.stations.push_back(std::move(*snapshot));
+      survey.rings.push_back(std::move(*snapshot));
     } else if (snapshot.fault().code() != FaultCode::not_found) {
       const bool is_told = std::count(survey.strangers.begin(), survey.strangers.end(), ring.path);
       if (!is_told) survey.strangers.push_back(ring.path);
     }
   }
   return survey;
+}
+
+std::vector<StationRings> by_station(const std::vector<shm::RingSnapshot>& rings) {
+  std::vector<StationRings> stations;
+  for (size_t begin = 0, end = 0; begin < rings.size(); begin = end) {
+    while (end < rings.size() && name_of(rings[end]) == name_of(rings[begin])) ++end;
+    stations.push_back(std::span(rings).subspan(begin, end - begin));
+  }
+  return stations;
+}
+
+namespace {
+
+template <class Facts>
+size_t count_dead(const std::vector<Facts>& facts) {
+  return static_cast<size_t>(std::count_if(facts.begin(), facts.end(), [](const Facts& one) {
+    return one.occupant.life == shm::Life::dead;
+  }));
+}
+
+}  // namespace
+
+StationSums sums_of(StationRings rings) {
+  StationSums sums;
+  for (const auto& ring : rings) {
+    sums.messages += ring.frontier.second == 0 ? 0 : ring.frontier.second - 1;
+    sums.kept += ring.frontier.second - ring.oldest.second;
+    sums.kept_bytes += ring.frontier.first - ring.oldest.first;
+    sums.producers = std::max(sums.producers, ring.producers.size());
+    sums.consumers = std::max(sums.consumers, ring.cursors.size());
+    sums.dead_producers = std::max(sums.dead_producers, count_dead(ring.producers));
+    sums.dead_consumers = std::max(sums.dead_consumers, count_dead(ring.cursors));
+    for (const auto& cursor : ring.cursors) {
+      sums.lag_max = std::max(sums.lag_max, cursor.lag_messages);
+    }
+  }
+  return sums;
 }
 
 const char* state_of(const shm::RingSnapshot& snapshot) {
@@ -80,7 +139,15 @@ const char* text_of(shm::Life life) {
 }
 
 const char* text_of(shm::WhenFull when_full) {
-  return when_full == shm::WhenFull::reject ? "reject" : "block";
+  switch (when_full) {
+    case shm::WhenFull::block:
+      return "block";
+    case shm::WhenFull::reject:
+      return "reject";
+    case shm::WhenFull::drop_oldest:
+      return "drop-oldest";
+  }
+  return "unknown";
 }
 
 const char* text_of(shm::TimestampKind kind) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,12 +17,17 @@ class Viewer {
   // Faults: not_found when there is no such instance.
   static Result<Viewer> open(const std::string& dir);
 
-  // The station's current ring. Faults: invalid_argument (name), not_found, and those of inspect().
+  // The current ring of a station's partition. Faults: invalid_argument (name), not_found, and
+  // those of inspect().
   Result<shm::RingSnapshot> station(const std::string& name,
-                                    const shm::InspectOptions& options = {}) const;
+                                    const shm::InspectOptions& options = {},
+                                    uint32_t partition = 0) const;
+  // The current rings of all its partitions; one whose maker died before it is left out.
+  Result<std::vector<shm::RingSnapshot>> partitions(const std::string& name,
+                                                    const shm::InspectOptions& options = {}) const;
   struct Survey {
-    std::vector<shm::RingSnapshot> stations;  // by name, looked at without a walk
-    std::vector<std::string> strangers;       // files that are no rings
+    std::vector<shm::RingSnapshot> rings;  // by station and partition, looked at without a walk
+    std::vector<std::string> strangers;    // files that are no rings
   };
   Result<Survey> survey() const;
   const shm::InstancePaths& paths() const { return directory_.paths(); }
@@ -29,12 +35,25 @@ class Viewer {
  private:
   Viewer(shm::Directory directory, std::shared_ptr<shm::Roster> roster)
       : directory_(std::move(directory)), roster_(std::move(roster)) {}
-  Result<shm::RingSnapshot> newest(const shm::StationName& name,
+  Result<shm::RingSnapshot> newest(const shm::StationName& name, uint32_t partition,
                                    const shm::InspectOptions& options) const;
 
   shm::Directory directory_;
   std::shared_ptr<shm::Roster> roster_;  // null: there is none, or it cannot be read
 };
+
+// The rings of one station, and what they hold together.
+using StationRings = std::span<const shm::RingSnapshot>;
+std::vector<StationRings> by_station(const std::vector<shm::RingSnapshot>& rings);
+struct StationSums {
+  uint64_t messages = 0;    // ever, those without a message counted
+  uint64_t kept = 0;        // that can still be read
+  uint64_t kept_bytes = 0;  // with their headers
+  uint64_t lag_max = 0;     // of the consumer furthest behind in its partition, in messages
+  // Of the partition that has most: a handle is in all of them.
+  size_t producers = 0, consumers = 0, dead_producers = 0, dead_consumers = 0;
+};
+StationSums sums_of(StationRings rings);
 
 // "open", "sealed", "removed", "damaged", "unborn".
 const char* state_of(const shm::RingSnapshot& snapshot);

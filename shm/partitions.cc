@@ -1,0 +1,110 @@
+// Directory: the partitions of a station, made together, found one by one, removed together.
+//
+// A station is there when its partition 0 is; that ring's header says how many others there are.
+// They get their names after it, so a maker that dies leaves some missing: whoever needs one makes
+// it, with the parameters of partition 0. A remover seals them before partition 0, so one that dies
+// leaves some sealed: whoever comes to one ends the removal.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "attached.h"
+#include "directory.h"
+
+namespace loopline::shm {
+namespace {
+
+// What a partition is made from when its station is there.
+RingOptions options_like(const RingHeader& first, uint32_t partition) {
+  RingOptions options;
+  options.factory = first.factory;
+  options.station = first.station;
+  options.partition = partition;
+  options.partitions = first.partitions;
+  options.capacity = first.capacity;
+  options.message_max = first.message_max;
+  options.exclusive = first.exclusive != 0;
+  options.when_full = first.when_full;
+  options.timestamp = first.timestamp;
+  options.producer_slots = first.producer_slots;
+  options.cursor_slots = first.cursor_slots;
+  return options;
+}
+
+bool is(const Fault& fault, FaultCode code) { return fault.code() == code; }
+
+}  // namespace
+
+// Room for all was found with partition 0; if it was taken meanwhile there is no station after all.
+Status Directory::make_others(const RingOptions& options) const {
+  for (uint32_t partition = 1; partition < options.partitions; ++partition) {
+    RingOptions one = options;
+    one.partition = partition;
+    const auto made = create(one);
+    if (made || is(made.fault(), FaultCode::already_exists)) continue;  // by one who needed it
+    static_cast<void>(remove_station({options.factory, options.station}));
+    return made.fault();
+  }
+  return ok();
+}
+
+Result<Mapping> Directory::attach_or_make(const Mapping& first, uint32_t partition,
+                                          Access access) const {
+  RingOptions options = options_like(first.header(), partition);
+  const StationName name{options.factory, options.station};
+  auto mapping = attach(name, partition, access);
+  if (mapping || !is(mapping.fault(), FaultCode::not_found)) return mapping;
+  struct stat status;
+  if (::fstat(first.fd(), &status) != 0) return mapping;
+  options.mode = status.st_mode & 0777;
+  const auto made = create(options);
+  if (!made && !is(made.fault(), FaultCode::already_exists)) return made.fault();
+  return attach(name, partition, access);
+}
+
+Result<Mapping> Directory::attach_partition(const StationName& name, uint32_t partition,
+                                            Access access) const {
+  auto mapping = attach(name, partition, access);
+  if (partition == 0 || mapping || access == Access::look) return mapping;
+  if (is(mapping.fault(), FaultCode::closed)) {
+    static_cast<void>(remove_station(name));
+    return missing(name, 0);
+  }
+  if (!is(mapping.fault(), FaultCode::not_found)) return mapping;
+  LL_TRY(first, attach(name, 0, access));
+  if (partition >= first.header().partitions) return mapping;
+  return attach_or_make(first, partition, access);
+}
+
+// A missing partition is made first: nobody can make it behind our back then, and write into a ring
+// that was never sealed.
+Status Directory::remove_station(const StationName& name) const {
+  LL_TRY(first, attach(name, 0, Access::produce));
+  LL_TRY(roster, this->roster());
+  for (uint32_t partition = first.header().partitions - 1; partition > 0; --partition) {
+    auto other = attach_or_make(first, partition, Access::produce);
+    if (!other && is(other.fault(), FaultCode::closed)) continue;  // sealed by a dead remover
+    if (!other) return other.fault();
+    LL_TRY_STATUS(Attached::make(std::move(*other), roster, *this)->seal_for_good());
+  }
+  // If we die in between, the next to attach unlinks it.
+  LL_TRY_STATUS(Attached::make(std::move(first), roster, *this)->seal_for_good());
+  return unlink(name, 0);
+}
+
+// Under the exclusive lock, before partition 0 goes: a death leaves that one to be found again.
+Status Directory::unlink_others(const StationName& name) const {
+  LL_TRY(rings, list());
+  for (const Listed& ring : rings) {
+    const bool is_other = ring.partition != 0 && ring.name.factory == name.factory &&
+                          ring.name.station == name.station;
+    if (is_other && ::unlink(ring.path.c_str()) != 0 && errno != ENOENT) {
+      return fault_from_errno(errno, "cannot remove ring " + ring.path);
+    }
+  }
+  return ok();
+}
+
+}  // namespace loopline::shm
