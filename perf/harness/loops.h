@@ -307,4 +307,17 @@ void add_wake(Cases& cases) {
   added.time_factor = 5;
 }
 
+// The rows of everything that carries messages of any size, from one producer or two.
+template <SleepingSubject S>
+void add_message_cases(Cases& cases) {
+  for (const uint64_t size : message_sizes) {
+    add_case<S>(cases, "rtt", size, measure_rtt<S>);
+    add_case<S>(cases, "one-way", size, measure_one_way<S>);
+  }
+  for (const uint64_t size : {message_sizes[0], message_sizes[1]}) {
+    add_case<S>(cases, "two-producers", size, measure_two_producers<S>);
+  }
+  add_wake<S>(cases);
+}
+
 }  // namespace loopline::perf
