@@ -197,15 +197,10 @@ void add_loopline(Cases& cases) {
   using Many = LooplinePeer<false>;
   using Exclusive = LooplinePeer<true>;
   (void)bench_instance();  // before the first fork
+  add_message_cases<Many>(cases);
   for (const uint64_t size : message_sizes) {
-    add_case<Many>(cases, "rtt", size, measure_rtt<Many>);
-    add_case<Many>(cases, "one-way", size, measure_one_way<Many>);
     add_case<Exclusive>(cases, "one-way-exclusive", size, measure_one_way<Exclusive>);
   }
-  for (const uint64_t size : {message_sizes[0], message_sizes[1]}) {
-    add_case<Many>(cases, "two-producers", size, measure_two_producers<Many>);
-  }
-  add_wake<Many>(cases);
   add_own(cases, "create", measure_create);
   add_own(cases, "attach", measure_attach);
   add_own(cases, "kill", [](const Plan&) { return measure_kill(false); });
