@@ -8,6 +8,7 @@ namespace loopline::perf {
 void add_loopline(Cases& cases);
 void add_raw_line(Cases& cases);
 void add_spsc_ring(Cases& cases);
+void add_iceoryx(Cases& cases);
 void add_zeromq(Cases& cases);
 void add_unix_socket(Cases& cases);
 void add_posix_queue(Cases& cases);
@@ -19,6 +20,7 @@ inline Cases all_cases() {
   add_loopline(cases);
   add_raw_line(cases);
   add_spsc_ring(cases);
+  add_iceoryx(cases);
   add_zeromq(cases);
   add_unix_socket(cases);
   add_posix_queue(cases);
