@@ -301,8 +301,8 @@ Case& add_case(Cases& cases, const char* bench, uint64_t size, Measure measure) 
 
 // The wake bench needs longer for as many samples, and the kernel's 30 us hide the link.
 template <SleepingSubject S>
-void add_wake(Cases& cases) {
-  Case& added = add_case<S>(cases, "wake", message_sizes[0], measure_wake<S>);
+void add_wake(Cases& cases, const char* bench = "wake") {
+  Case& added = add_case<S>(cases, bench, message_sizes[0], measure_wake<S>);
   added.link_matters = false;
   added.time_factor = 5;
 }

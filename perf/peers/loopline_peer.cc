@@ -188,8 +188,8 @@ const std::string& bench_instance() {
   return instance.folder;
 }
 
-template <bool exclusive>
-std::string LooplinePeer<exclusive>::version() {
+template <bool exclusive, Wait wait>
+std::string LooplinePeer<exclusive, wait>::version() {
   return "layout " + std::to_string(shm::layout_version);
 }
 
@@ -198,6 +198,7 @@ void add_loopline(Cases& cases) {
   using Exclusive = LooplinePeer<true>;
   (void)bench_instance();  // before the first fork
   add_message_cases<Many>(cases);
+  add_wake<LooplinePeer<false, Wait::adaptive>>(cases, "wake-adaptive");
   for (const uint64_t size : message_sizes) {
     add_case<Exclusive>(cases, "one-way-exclusive", size, measure_one_way<Exclusive>);
   }
