@@ -301,10 +301,23 @@ Case& add_case(Cases& cases, const char* bench, uint64_t size, Measure measure) 
 
 // The wake bench needs longer for as many samples, and the kernel's 30 us hide the link.
 template <SleepingSubject S>
-void add_wake(Cases& cases) {
-  Case& added = add_case<S>(cases, "wake", message_sizes[0], measure_wake<S>);
+void add_wake(Cases& cases, const char* bench = "wake") {
+  Case& added = add_case<S>(cases, bench, message_sizes[0], measure_wake<S>);
   added.link_matters = false;
   added.time_factor = 5;
+}
+
+// The rows of everything that carries messages of any size, from one producer or two.
+template <SleepingSubject S>
+void add_message_cases(Cases& cases) {
+  for (const uint64_t size : message_sizes) {
+    add_case<S>(cases, "rtt", size, measure_rtt<S>);
+    add_case<S>(cases, "one-way", size, measure_one_way<S>);
+  }
+  for (const uint64_t size : {message_sizes[0], message_sizes[1]}) {
+    add_case<S>(cases, "two-producers", size, measure_two_producers<S>);
+  }
+  add_wake<S>(cases);
 }
 
 }  // namespace loopline::perf

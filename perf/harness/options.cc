@@ -24,7 +24,7 @@ const char* const usage = R"(Measures messages between two processes, each on it
   --cpus A,B           the two processors (the first two)
   --realtime           where both sides spin, go before all else on the machine (needs root)
   --json FILE          each kept run as one line of JSON
-  --plot FOLDER        percentile curves as SVG (needs gnuplot)
+  --plot FOLDER        percentile curves, and rates by size, as SVG (needs gnuplot)
   --help               this text
 
 Exit status: 0 done, 1 something failed, 2 wrong usage.

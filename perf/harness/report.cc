@@ -1,6 +1,7 @@
 // Report: the one table, and the sentences under it.
 #include "report.h"
 
+#include "comparison.h"
 #include "shm/base/units.h"
 #include "targets.h"
 #include "text.h"
@@ -35,7 +36,7 @@ std::string detail_of(const Series& series) {
   return detail;
 }
 
-Row row_of(const Series& series) {
+Row row_of(const Series& series, const std::vector<const Series*>& all) {
   const Verdict verdict = judge(series);
   const Spread spread = spread_of(
       series, [&](const Repetition& one) { return is_rate(series) ? one.rate_per_s : one.p50_ns; });
@@ -50,6 +51,7 @@ Row row_of(const Series& series) {
           is_rate(series) ? spread_text(spread, per_second)
                           : spread_text(spread, format_duration_rounded),
           relative ? three_digits(times_link) : "",
+          compare_with_loopline(series, all),
           detail_of(series),
           verdict.target,
           verdict.verdict};
@@ -67,6 +69,19 @@ void blank_repeats(std::vector<Row>& rows) {
     }
     above = full;
   }
+}
+
+// What a newcomer reads first: everybody's medians side by side.
+std::string comparisons_text(const std::vector<const Series*>& all) {
+  std::string text;
+  for (const Regime regime : {Regime::near, Regime::far, Regime::any}) {
+    const std::string table = format_comparison(all, regime);
+    if (table.empty()) continue;
+    const std::string where = regime == Regime::any ? "at any distance" : name_of(regime);
+    text += "\nMedians " + where + ", and how many times faster Loopline is (below 1x: slower)\n";
+    text += table;
+  }
+  return text;
 }
 
 std::string regimes_text(const std::vector<const Series*>& all, const Tally& tally) {
@@ -98,11 +113,11 @@ std::string regimes_text(const std::vector<const Series*>& all, const Tally& tal
 
 std::string format_report(const Results& results, const Cases& cases, const Tally& tally) {
   std::vector<Row> rows{{"bench", "size", "link", "subject", "runs", "median (min .. max)", "x L",
-                         "in detail", "target", "verdict"}};
+                         "loopline is", "in detail", "target", "verdict"}};
   const auto all = results.sorted(cases);
-  for (const Series* series : all) rows.push_back(row_of(*series));
+  for (const Series* series : all) rows.push_back(row_of(*series, all));
   blank_repeats(rows);
-  std::string text = format_table(rows, {1, 4, 6});
+  std::string text = format_table(rows, {1, 4, 6, 7}) + comparisons_text(all);
   text +=
       "\nL is the link's round trip, probed before and after each run. Latencies: p50 of each run,"
       " their median over\nthe runs; p99 and p99.9 likewise, max of all. Receivers read every "
@@ -112,6 +127,7 @@ std::string format_report(const Results& results, const Cases& cases, const Tall
           format_duration_rounded(static_cast<double>(tally.elapsed_ns)) +
           "; discarded: " + format_count(tally.mixed_count) + " because the link changed, " +
           format_count(tally.disturbed_count) + " because something else was running.\n";
+  for (const std::string& reason : tally.impossible) text += "not possible: " + reason + "\n";
   for (const std::string& failure : tally.failures) text += "failed: " + failure + "\n";
   return text;
 }

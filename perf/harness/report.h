@@ -30,8 +30,9 @@ class JsonLines {
 // One row for each bench, size, regime and subject, and the conditions under it.
 std::string format_report(const Results& results, const Cases& cases, const Tally& tally);
 
-// For each bench, size and regime with latencies: NAME.svg, one curve a subject, made by gnuplot
-// from NAME-SUBJECT.hgrm and NAME.gp, which stay beside it. Creates the folder.
+// For each bench, size and regime with latencies, and each bench and regime with rates: NAME.svg,
+// one curve a subject, made by gnuplot from NAME.gp and, for latencies, NAME-SUBJECT.hgrm, which
+// stay beside it. Creates the folder.
 Status write_plots(const Results& results, const Cases& cases, const Environment& environment,
                    const std::string& folder);
 

@@ -65,6 +65,7 @@ struct Tally {
   uint64_t probe_counts[4] = {};  // by Regime
   uint64_t elapsed_ns = 0;
   std::vector<std::string> failures;
+  std::vector<std::string> impossible;  // cases that a subject cannot do here, and why
 };
 
 }  // namespace loopline::perf

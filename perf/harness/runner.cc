@@ -61,9 +61,10 @@ Status Runner::run_case(size_t index, Regime regime, const Kept& kept) {
   LL_TRY_STATUS(probe());
   if (!measurement) {
     failed_[index] = true;
-    tally_.failures.push_back(which.bench + " " + which.subject + " " +
-                              std::to_string(which.size_bytes) +
-                              " B: " + measurement.fault().message());
+    const bool is_possible = measurement.fault().code() != FaultCode::unsupported;
+    auto& sentences = is_possible ? tally_.failures : tally_.impossible;
+    sentences.push_back(which.bench + " " + which.subject + " " + std::to_string(which.size_bytes) +
+                        " B: " + measurement.fault().message());
     return ok();
   }
   if (which.link_matters && regime_of(before_ns, link_ns_) != regime) {

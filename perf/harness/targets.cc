@@ -38,6 +38,7 @@ constexpr Target targets[] = {
     {"two-producers", 32, Figure::rate, Bound::per_s_min, 45e6, Where::near},
     {"two-producers", 256, Figure::rate, Bound::per_s_min, 18e6, Where::near},
     {"wake", 32, Figure::p50, Bound::ns_max, 60'000, Where::everywhere},
+    {"wake-adaptive", 32, Figure::p50, Bound::ns_max, 60'000, Where::everywhere},
     {"kill", 0, Figure::p99, Bound::ns_max, 1'000'000, Where::everywhere},
     {"kill-busy", 0, Figure::p99, Bound::ns_max, 10'000'000, Where::everywhere},
     {"attach", 0, Figure::p50, Bound::ns_max, 1'000'000, Where::everywhere},

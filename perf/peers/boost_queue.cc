@@ -1,11 +1,9 @@
 // BoostQueue: made under a name that is removed at once, so that no death leaves it behind.
 #include "boost_queue.h"
 
-#include <unistd.h>
-
-#include <atomic>
 #include <boost/version.hpp>
 
+#include "peer_names.h"
 #include "peers.h"
 #include "perf/harness/loops.h"
 
@@ -23,9 +21,7 @@ std::string BoostQueue::version() {
 }
 
 Result<std::unique_ptr<BoostQueue>> BoostQueue::make(const Shape& shape) {
-  static int made_count = 0;
-  const std::string name =
-      "loopline-bench-" + std::to_string(::getpid()) + "-" + std::to_string(made_count++);
+  const std::string name = unique_name();
   const uint64_t slots = std::clamp(shape.ring_bytes / shape.message_bytes, slots_min, slots_max);
   try {
     auto queue = std::make_unique<Queue>(boost::interprocess::create_only, name.c_str(), slots,
@@ -40,15 +36,6 @@ Result<std::unique_ptr<BoostQueue>> BoostQueue::make(const Shape& shape) {
   }
 }
 
-void add_boost_queue(Cases& cases) {
-  for (const uint64_t size : message_sizes) {
-    add_case<BoostQueue>(cases, "rtt", size, measure_rtt<BoostQueue>);
-    add_case<BoostQueue>(cases, "one-way", size, measure_one_way<BoostQueue>);
-  }
-  for (const uint64_t size : {message_sizes[0], message_sizes[1]}) {
-    add_case<BoostQueue>(cases, "two-producers", size, measure_two_producers<BoostQueue>);
-  }
-  add_wake<BoostQueue>(cases);
-}
+void add_boost_queue(Cases& cases) { add_message_cases<BoostQueue>(cases); }
 
 }  // namespace loopline::perf

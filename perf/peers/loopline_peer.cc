@@ -188,8 +188,8 @@ const std::string& bench_instance() {
   return instance.folder;
 }
 
-template <bool exclusive>
-std::string LooplinePeer<exclusive>::version() {
+template <bool exclusive, Wait wait>
+std::string LooplinePeer<exclusive, wait>::version() {
   return "layout " + std::to_string(shm::layout_version);
 }
 
@@ -197,15 +197,11 @@ void add_loopline(Cases& cases) {
   using Many = LooplinePeer<false>;
   using Exclusive = LooplinePeer<true>;
   (void)bench_instance();  // before the first fork
+  add_message_cases<Many>(cases);
+  add_wake<LooplinePeer<false, Wait::adaptive>>(cases, "wake-adaptive");
   for (const uint64_t size : message_sizes) {
-    add_case<Many>(cases, "rtt", size, measure_rtt<Many>);
-    add_case<Many>(cases, "one-way", size, measure_one_way<Many>);
     add_case<Exclusive>(cases, "one-way-exclusive", size, measure_one_way<Exclusive>);
   }
-  for (const uint64_t size : {message_sizes[0], message_sizes[1]}) {
-    add_case<Many>(cases, "two-producers", size, measure_two_producers<Many>);
-  }
-  add_wake<Many>(cases);
   add_own(cases, "create", measure_create);
   add_own(cases, "attach", measure_attach);
   add_own(cases, "kill", [](const Plan&) { return measure_kill(false); });

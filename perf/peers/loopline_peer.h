@@ -2,7 +2,8 @@
 //
 // A station per direction in a temporary instance that goes with the process. Timestamps are off
 // (the peers keep none); everything else is the default. The sender claims in place, the receiver
-// reads runs of views.
+// reads runs of views. Where it sleeps it does so at once, as every peer does (`wait` = park); the
+// default, which spins a little before, is a bench of its own.
 #pragma once
 
 #include <memory>
@@ -16,7 +17,7 @@ namespace loopline::perf {
 // The temporary instance's folder, made at first use; empty: it could not be made.
 const std::string& bench_instance();
 
-template <bool exclusive>
+template <bool exclusive, Wait wait = Wait::park>
 class LooplinePeer {
  public:
   static constexpr const char* name = "loopline";
@@ -75,7 +76,7 @@ class LooplinePeer {
   Result<Receiver> receiver() {
     ConsumerOptions options;
     options.from = From::earliest;
-    options.wait = Wait::adaptive;
+    options.wait = wait;
     LL_TRY(consumer, station_.consumer(options));
     return Receiver(std::move(consumer));
   }

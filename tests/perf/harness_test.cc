@@ -6,16 +6,15 @@
 #include <memory>
 #include <vector>
 
+#include "perf/harness/comparison.h"
 #include "perf/harness/link_probe.h"
 #include "perf/harness/options.h"
 #include "perf/harness/payload.h"
 #include "perf/harness/processes.h"
 #include "perf/harness/report.h"
+#include "perf/harness/runner.h"
 #include "perf/harness/targets.h"
 #include "perf/harness/text.h"
-#include "perf/peers/boost_queue.h"
-#include "perf/peers/raw_line.h"
-#include "perf/peers/spsc_ring.h"
 
 namespace loopline::perf {
 namespace {
@@ -168,48 +167,6 @@ TEST(Processes, KillARoleThatNeverEnds) {
   EXPECT_NE(outcomes.fault().message().find("sleeper"), std::string::npos);
 }
 
-// What a subject promises, in one thread: all messages, whole, in order, many times round its ring.
-template <class S>
-class SubjectTest : public testing::Test {};
-using Rings = testing::Types<SpscRing, BoostQueue>;
-TYPED_TEST_SUITE(SubjectTest, Rings);
-
-TYPED_TEST(SubjectTest, DeliversEveryMessageOnceWholeAndInOrder) {
-  constexpr uint64_t ring_bytes = 4096;
-  constexpr size_t message_bytes = 224;  // does not divide the ring
-  auto subject = TypeParam::make({message_bytes, ring_bytes});
-  ASSERT_TRUE(subject) << subject.fault().message();
-  auto sender = (*subject)->sender();
-  auto receiver = (*subject)->receiver();
-  ASSERT_TRUE(sender && receiver);
-  Writer writer(message_bytes);
-  Reader<> reader(message_bytes);
-  for (uint64_t round = 0; round < 200; ++round) {
-    const uint64_t count = round % 8 + 1;
-    for (uint64_t index = 0; index < count; ++index) sender->send(message_bytes, writer);
-    size_t found = 0;
-    while (found < count) found += receiver->poll(reader, 3);
-    EXPECT_EQ(receiver->poll(reader, 3), 0u);
-  }
-  EXPECT_EQ(reader.count(), 900u);
-  EXPECT_EQ(reader.bad_count(), 0u);
-}
-
-TEST(RawLine, ShowsEachMessageOnce) {
-  auto subject = RawLine::make({32, 0});
-  ASSERT_TRUE(subject);
-  auto sender = (*subject)->sender();
-  auto receiver = (*subject)->receiver();
-  Writer writer(32);
-  Reader<> reader(32);
-  for (int index = 0; index < 3; ++index) {
-    EXPECT_EQ(receiver->poll(reader, 1), 0u);
-    sender->send(32, writer);
-    EXPECT_EQ(receiver->poll(reader, 1), 1u);
-  }
-  EXPECT_EQ(reader.count(), 3u);
-}
-
 std::string refusal(const std::vector<std::string>& arguments) {
   const auto options = parse_options(arguments);
   return options ? "accepted" : options.fault().message();
@@ -291,6 +248,82 @@ TEST_F(ReportTest, ShowsMedianSpreadAndWhatWasDiscarded) {
   EXPECT_NE(report.find("22M/s (20M/s .. 27M/s)"), std::string::npos) << report;
   EXPECT_NE(report.find("near: never showed up"), std::string::npos) << report;
   EXPECT_NE(report.find("4 because the link changed"), std::string::npos) << report;
+}
+
+TEST(Comparison, SaysHowManyTimesFasterLooplineIs) {
+  EXPECT_EQ(format_ratio(6.28), "6.28x faster");
+  EXPECT_EQ(format_ratio(131.4), "131x faster");
+  EXPECT_EQ(format_ratio(0.5), "2x slower");
+  EXPECT_EQ(format_ratio(1.001), "as fast");
+  EXPECT_EQ(format_ratio(0.999), "as fast");
+  EXPECT_EQ(format_ratio(0), "");
+}
+
+// Series of one run each.
+class ComparisonTest : public testing::Test {
+ protected:
+  const Series& add(const char* bench, const char* subject, Regime regime,
+                    const Repetition& repetition) {
+    cases_.push_back(std::make_unique<Case>(Case{bench, subject, "1", 32, nullptr}));
+    series_.push_back(
+        std::make_unique<Series>(Series{cases_.back().get(), regime, {repetition}, nullptr}));
+    return *series_.back();
+  }
+  std::vector<const Series*> all() const {
+    std::vector<const Series*> all;
+    for (const auto& series : series_) all.push_back(series.get());
+    return all;
+  }
+  std::string compare(const Series& peer) const { return compare_with_loopline(peer, all()); }
+
+ private:
+  std::vector<std::unique_ptr<Case>> cases_;
+  std::vector<std::unique_ptr<Series>> series_;
+};
+
+TEST_F(ComparisonTest, TakesTheShorterLatencyAndTheHigherRateAsTheFaster) {
+  add("rtt", "loopline", Regime::near, {.p50_ns = 300});
+  EXPECT_EQ(compare(add("rtt", "pipe", Regime::near, {.p50_ns = 1500})), "5x faster");
+  add("one-way", "loopline", Regime::near, {.rate_per_s = 20e6});
+  EXPECT_EQ(compare(add("one-way", "pipe", Regime::near, {.rate_per_s = 40e6})), "2x slower");
+}
+
+TEST_F(ComparisonTest, ComparesOnlyWithinABenchAndARegime) {
+  const Series& ours = add("rtt", "loopline", Regime::near, {.p50_ns = 300});
+  EXPECT_EQ(compare(ours), "");
+  EXPECT_EQ(compare(add("rtt", "pipe", Regime::far, {.p50_ns = 1500})), "");
+  EXPECT_EQ(compare(add("wake", "pipe", Regime::near, {.p50_ns = 1500})), "");
+}
+
+TEST_F(ComparisonTest, PutsEverybodySideBySide) {
+  add("rtt", "loopline", Regime::near, {.p50_ns = 300});
+  add("rtt", "pipe", Regime::near, {.p50_ns = 1500});
+  add("one-way", "loopline", Regime::near, {.rate_per_s = 20e6});
+  add("one-way", "ring", Regime::near, {.rate_per_s = 40e6});
+  add("attach", "loopline", Regime::near, {.p50_ns = 300});
+  EXPECT_EQ(format_comparison(all(), Regime::near),
+            "bench    size  loopline  pipe      ring\n"
+            "rtt       32B  300ns     1.5us 5x\n"
+            "one-way   32B  20M/s               40M/s 0.5x\n");
+  EXPECT_EQ(format_comparison(all(), Regime::far), "");
+}
+
+TEST(Runner, CountsWhatASubjectCannotDoApartFromFailures) {
+  const auto cpus = first_two_cpus();
+  if (!cpus) GTEST_SKIP() << cpus.fault().message();
+  const auto refusing = [](FaultCode code) {
+    return [code](const Plan&) -> Result<Measurement> { return Fault(code, "no"); };
+  };
+  const Cases cases{{"rtt", "a", "1", 32, refusing(FaultCode::unsupported), false},
+                    {"rtt", "b", "1", 32, refusing(FaultCode::io_error), false}};
+  Schedule schedule;
+  schedule.cpus = *cpus;
+  const TscClock clock = TscClock::assume(2.5, 0);
+  Runner runner(clock, cases, schedule);
+  const auto tally = runner.run([](const Case&, Regime, const Repetition&) {}, {});
+  ASSERT_TRUE(tally) << tally.fault().message();
+  EXPECT_EQ(tally->impossible, std::vector<std::string>{"rtt a 32 B: no"});
+  EXPECT_EQ(tally->failures, std::vector<std::string>{"rtt b 32 B: no"});
 }
 
 TEST(Text, RoundsToThreeDigits) {
