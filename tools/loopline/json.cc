@@ -220,6 +220,8 @@ std::string json_of(const shm::RingSnapshot& snapshot) {
     json["seal"]["successor_generation"] =
         snapshot.seal_state == shm::seal_removed ? 0 : shm::seal_generation(snapshot.seal_state);
   }
+  json["producers_wait"] = snapshot.producers_wait;
+  json["lock_holder_tid"] = snapshot.lock.tid;
   json["repairs"] = snapshot.repairs;
   json["reaped_cursors"] = snapshot.reaped;
   json["completed_claims"] = snapshot.fillers;

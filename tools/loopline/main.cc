@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "commands.h"
-#include "shm/base/clock.h"
+#include "hints.h"
 #include "shm/base/units.h"
 #include "signals.h"
 
@@ -88,21 +88,12 @@ class CommandLine {
       if (!is_first && !out.is_json() && !out.is_terminal()) out.line("");
       LL_TRY_STATUS(action_(out));
       out.flush();
-      sleep_for(period_ns);
+      pause_for(period_ns);
     }
     return ok();
   }
 
  private:
-  static void sleep_for(uint64_t period_ns) {
-    const uint64_t end = monotonic_ns() + period_ns;
-    const timespec until{static_cast<time_t>(end / 1'000'000'000),
-                         static_cast<long>(end % 1'000'000'000)};
-    while (!stop_requested() && monotonic_ns() < end) {
-      ::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
-    }
-  }
-
   CLI::App* noun(const char* name, const char* description) {
     auto* made = app_.add_subcommand(name, description);
     made->require_subcommand(1);
@@ -257,36 +248,6 @@ class CommandLine {
   bool can_watch_ = false;
 };
 
-// Steps from one word to the other: letters put in, left out or changed.
-size_t distance(const std::string& left, const std::string& right) {
-  std::vector<size_t> row(right.size() + 1);
-  for (size_t index = 0; index < row.size(); ++index) row[index] = index;
-  for (size_t line = 1; line <= left.size(); ++line) {
-    size_t corner = std::exchange(row[0], line);
-    for (size_t column = 1; column < row.size(); ++column) {
-      const size_t changed = corner + (left[line - 1] == right[column - 1] ? 0 : 1);
-      corner = row[column];
-      row[column] = std::min({changed, row[column] + 1, row[column - 1] + 1});
-    }
-  }
-  return row.back();
-}
-
-// "; did you mean --ring?" when one of the words is near.
-std::string near_miss(const std::string& word, const std::vector<std::string>& known) {
-  const size_t near = 1 + word.size() / 4;
-  const std::string* best = nullptr;
-  size_t least = near + 1;
-  for (const std::string& candidate : known) {
-    const size_t steps = distance(word, candidate);
-    if (steps < least) {
-      least = steps;
-      best = &candidate;
-    }
-  }
-  return best == nullptr ? "" : "; did you mean " + *best + "?";
-}
-
 // The command that was recognised: `loopline station add`.
 CLI::App* deepest(CLI::App* app, std::string& path) {
   path = app->get_name();
@@ -311,12 +272,6 @@ std::vector<std::string> verbs_of(CLI::App* app) {
   std::vector<std::string> names;
   for (CLI::App* verb : app->get_subcommands(nullptr)) names.push_back(verb->get_name());
   return names;
-}
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
 }
 
 // What is wrong with the command line, in our words.

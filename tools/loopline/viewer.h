@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "shm/directory.h"
+#include "shm/frames.h"
 #include "shm/inspect.h"
 #include "shm/roster.h"
 
@@ -19,6 +20,11 @@ class Viewer {
   // The station's current ring. Faults: invalid_argument (name), not_found, and those of inspect().
   Result<shm::RingSnapshot> station(const std::string& name,
                                     const shm::InspectOptions& options = {}) const;
+  // Another generation of the same partition. Faults: not_found, and those of inspect().
+  Result<shm::RingSnapshot> generation(const shm::RingSnapshot& of, uint32_t generation) const;
+  // Every frame of a ring that was looked at: see shm/frames.h.
+  Result<shm::FramesEnd> frames(const shm::RingSnapshot& of, const shm::FramesOptions& options,
+                                const std::function<bool(const shm::FrameFacts&)>& each) const;
   struct Survey {
     std::vector<shm::RingSnapshot> stations;  // by name, looked at without a walk
     std::vector<std::string> strangers;       // files that are no rings
