@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "output.h"
+#include "rates.h"
 #include "shm/base/result.h"
 
 namespace loopline::cli {
@@ -56,6 +57,11 @@ struct BenchArguments {
   std::string wait = "adaptive";  // spin | adaptive | park
 };
 
+struct ProcessArguments {
+  std::string station;  // empty: all
+  Rates rates;          // from one refresh to the next
+};
+
 struct DemoArguments {
   std::string input;  // empty: the package lists of this machine
   std::string seconds = "20";
@@ -68,6 +74,8 @@ Status station_rm(Output& out, const StationRmArguments& arguments);
 Status produce(Output& out, const ProduceArguments& arguments);
 Status consume(Output& out, const ConsumeArguments& arguments);
 Status ring_show(Output& out, const std::string& station);
+Status process_ls(Output& out, ProcessArguments& arguments);
+Status why(Output& out, const std::string& station);
 Status bench_rtt(Output& out, const BenchArguments& arguments);
 Status bench_pub(Output& out, const BenchArguments& arguments);
 Status demo(Output& out, const DemoArguments& arguments);

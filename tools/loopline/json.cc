@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "output.h"
+#include "person.h"
 
 namespace loopline::cli {
 namespace {
@@ -173,7 +174,58 @@ Json verdict_of(const ConsumerVerdict& verdict) {
           {"equal", verdict.is_equal()}};
 }
 
+void put_rate(Json& object, const std::optional<Rate>& rate) {
+  object["messages_per_s"] = rate ? Json(rate->messages) : Json();
+  object["bytes_per_s"] = rate ? Json(rate->bytes) : Json();
+}
+
+Json findings_of(const std::vector<Finding>& findings) {
+  Json json = Json::array();
+  for (const Finding& finding : findings) {
+    Json one = {{"code", finding.code},
+                {"level", text_of(finding.level)},
+                {"text", finding.text},
+                {"remedy", finding.remedy}};
+    if (!finding.done.empty()) one["done"] = finding.done;
+    if (finding.who) {
+      one["who"] = occupant_of(*finding.who);
+      one["who"]["state"] = state_text(*finding.who);
+    }
+    json.push_back(std::move(one));
+  }
+  return json;
+}
+
 }  // namespace
+
+std::string json_of(const std::vector<Attachment>& attached) {
+  Json json = {{"processes", Json::array()}};
+  for (const Attachment& one : attached) {
+    Json row = {{"station", one.station}, {"role", one.role}};
+    row["kind"] = one.kind.empty() ? Json() : Json(one.kind);
+    row["slot"] = one.slot;
+    row.update(occupant_of(one.who));
+    row["state"] = state_text(one.who);
+    row["user"] = user_text(one.who.uid);
+    row["messages"] = one.messages;
+    row["bytes"] = one.bytes;
+    row["lag_messages"] = one.lag_messages;
+    put_rate(row, one.rate);
+    json["processes"].push_back(std::move(row));
+  }
+  return dump(json);
+}
+
+std::string json_of_why(const shm::RingSnapshot& snapshot, double messages_per_s, double fill,
+                        const std::vector<Finding>& findings) {
+  Json json = {{"station", name_of(snapshot)},
+               {"state", state_of(snapshot)},
+               {"messages_per_s", messages_per_s},
+               {"fill", fill},
+               {"worst", text_of(worst_of(findings))}};
+  json["findings"] = findings_of(findings);
+  return dump(json);
+}
 
 std::string json_of(const Fault& fault) {
   return dump({{"error", {{"code", name_of(fault.code())}, {"message", fault.message()}}}});

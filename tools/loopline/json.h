@@ -10,8 +10,10 @@
 
 #include "bench.h"
 #include "demo_report.h"
+#include "finding.h"
 #include "loopline/consumer.h"
 #include "loopline/message.h"
+#include "process.h"
 #include "shm/base/fault.h"
 #include "shm/inspect.h"
 #include "viewer.h"
@@ -37,6 +39,9 @@ std::string json_of_removed(const std::string& station);
 std::string json_of(const ProduceSummary& summary);
 std::string json_of(const Message& message);
 std::string json_of(const Gap& gap);
+std::string json_of(const std::vector<Attachment>& attached);  // process ls
+std::string json_of_why(const shm::RingSnapshot& snapshot, double messages_per_s, double fill,
+                        const std::vector<Finding>& findings);
 std::string json_of(const BenchResult& result);
 std::string json_of(const DemoResult& result);
 

@@ -63,6 +63,7 @@ class CommandLine {
     add_produce();
     add_consume();
     add_ring();
+    add_looks();
     add_bench();
   }
 
@@ -79,7 +80,8 @@ class CommandLine {
     if (watch_.empty()) return action_(out);
     if (!can_watch_) {
       return Fault(FaultCode::invalid_argument,
-                   "--watch is for what shows something: station ls, station info, ring show");
+                   "--watch is for what shows something: station ls, station info, ring show, "
+                   "process ls, why");
     }
     LL_TRY(period_ns, parse_duration(watch_));
     if (period_ns == 0) return Fault(FaultCode::invalid_argument, "--watch takes a time above 0");
@@ -110,6 +112,10 @@ class CommandLine {
       can_watch_ = can_watch;
     });
     return made;
+  }
+
+  static void explain_more(CLI::App* made, const std::string& text) {
+    made->footer(text + "\n\n" + verb_footer);
   }
 
   void add_globals() {
@@ -218,6 +224,23 @@ class CommandLine {
     show->add_option("STATION", name_, "which one")->required();
   }
 
+  void add_looks() {
+    auto* process = noun("process", "who is attached");
+    auto* ls = verb(
+        process, "ls", "each producer and consumer: its process, its rate, alive or dead",
+        [this](Output& out) { return process_ls(out, process_); }, true);
+    ls->add_option("STATION", process_.station, "only of this one");
+    auto* made = verb(
+        &app_, "why", "what is slow on a station, and who causes it, in words",
+        [this](Output& out) { return why(out, name_); }, true);
+    made->add_option("STATION", name_, "which one")->required();
+    explain_more(
+        made,
+        "It looks twice, a moment apart: what was there both times is stuck. It finds a\n"
+        "full ring and who holds it, an open message and whose it is, a reader that lags,\n"
+        "the dead, a lock that stays held. Each comes with the next thing to do.");
+  }
+
   void add_bench() {
     auto* bench = noun("bench", "measure between two processes, each on a core of its own");
     auto* rtt = verb(bench, "rtt", "round trips of one message",
@@ -244,6 +267,7 @@ class CommandLine {
   StationRmArguments rm_;
   ProduceArguments produce_;
   ConsumeArguments consume_;
+  ProcessArguments process_;
   Action action_;
   bool can_watch_ = false;
 };
