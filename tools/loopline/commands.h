@@ -57,6 +57,18 @@ struct BenchArguments {
   std::string wait = "adaptive";  // spin | adaptive | park
 };
 
+struct RingDumpArguments {
+  std::string station;
+  uint64_t from = 0;   // sequence
+  uint64_t limit = 0;  // 0: no bound
+};
+
+struct RingWatchArguments {
+  std::string station;
+  std::string every = "1s";
+  uint64_t count = 0;  // 0: until Ctrl-C
+};
+
 struct ProcessArguments {
   std::string station;  // empty: all
   Rates rates;          // from one refresh to the next
@@ -74,6 +86,8 @@ Status station_rm(Output& out, const StationRmArguments& arguments);
 Status produce(Output& out, const ProduceArguments& arguments);
 Status consume(Output& out, const ConsumeArguments& arguments);
 Status ring_show(Output& out, const std::string& station);
+Status ring_dump(Output& out, const RingDumpArguments& arguments);
+Status ring_watch(Output& out, const RingWatchArguments& arguments);
 Status process_ls(Output& out, ProcessArguments& arguments);
 Status why(Output& out, const std::string& station);
 Status bench_rtt(Output& out, const BenchArguments& arguments);

@@ -7,6 +7,7 @@
 
 #include "output.h"
 #include "person.h"
+#include "ring_dump.h"
 
 namespace loopline::cli {
 namespace {
@@ -197,6 +198,60 @@ Json findings_of(const std::vector<Finding>& findings) {
 }
 
 }  // namespace
+
+std::string json_of(const shm::FrameFacts& frame) {
+  Json json = pair_of(frame.at);
+  json["frame_bytes"] = frame.bytes;
+  json["type"] = type_text(frame);
+  json["producer_slot"] = frame.slot;
+  if (frame.missed != 0) json["overwritten_before"] = frame.missed;
+  if (frame.is_open) {
+    json["owner"] = occupant_of(frame.owner);
+    return dump(json);
+  }
+  json["flags"] = frame.flags;
+  json["next_verify"] = (frame.word_flags & shm::word_next_verify) != 0;
+  json["filler"] = (frame.word_flags & shm::word_filler) != 0;
+  json["mimic"] = (frame.word_flags & shm::word_mimic) != 0;
+  json["timestamp"] = utc_text(frame.timestamp_ns);
+  json["timestamp_ns"] = frame.timestamp_ns;
+  json["extension_bytes"] = frame.extension_bytes;
+  json["payload_bytes"] = frame.payload_bytes;
+  std::string head;
+  for (const std::byte byte : frame.head) {
+    head += fmt::format("{:02x}", std::to_integer<unsigned>(byte));
+  }
+  json["head_hex"] = head;
+  if (!frame.oddity.empty()) json["oddity"] = frame.oddity;
+  return dump(json);
+}
+
+std::string json_of(const RingFigures& figures) {
+  const shm::RingSnapshot& ring = figures.snapshot;
+  Json json = {{"station", name_of(ring)},
+               {"state", state_of(ring)},
+               {"time", utc_text(ring.taken_ns)},
+               {"time_ns", ring.taken_ns},
+               {"last_sequence", ring.frontier.second == 0 ? 0 : ring.frontier.second - 1},
+               {"messages_per_s", figures.in.messages},
+               {"bytes_per_s", figures.in.bytes},
+               {"fill", figures.fill},
+               {"lag_messages_max", figures.lag_max}};
+  json["producers"] = Json::array();
+  for (size_t index = 0; index < ring.producers.size(); ++index) {
+    Json one = producer_of(ring.producers[index]);
+    put_rate(one, figures.producers[index]);
+    json["producers"].push_back(std::move(one));
+  }
+  json["consumers"] = Json::array();
+  for (size_t index = 0; index < ring.cursors.size(); ++index) {
+    Json one = cursor_of(ring.cursors[index]);
+    put_rate(one, figures.consumers[index]);
+    json["consumers"].push_back(std::move(one));
+  }
+  json["damage"] = ring.damage;
+  return dump(json);
+}
 
 std::string json_of(const std::vector<Attachment>& attached) {
   Json json = {{"processes", Json::array()}};

@@ -14,7 +14,9 @@
 #include "loopline/consumer.h"
 #include "loopline/message.h"
 #include "process.h"
+#include "ring_watch.h"
 #include "shm/base/fault.h"
+#include "shm/frames.h"
 #include "shm/inspect.h"
 #include "viewer.h"
 
@@ -39,6 +41,8 @@ std::string json_of_removed(const std::string& station);
 std::string json_of(const ProduceSummary& summary);
 std::string json_of(const Message& message);
 std::string json_of(const Gap& gap);
+std::string json_of(const shm::FrameFacts& frame);             // ring dump
+std::string json_of(const RingFigures& figures);               // ring watch
 std::string json_of(const std::vector<Attachment>& attached);  // process ls
 std::string json_of_why(const shm::RingSnapshot& snapshot, double messages_per_s, double fill,
                         const std::vector<Finding>& findings);

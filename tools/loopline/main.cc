@@ -81,7 +81,7 @@ class CommandLine {
     if (!can_watch_) {
       return Fault(FaultCode::invalid_argument,
                    "--watch is for what shows something: station ls, station info, ring show, "
-                   "process ls, why");
+                   "process ls, why; ring watch does so by itself, see --every");
     }
     LL_TRY(period_ns, parse_duration(watch_));
     if (period_ns == 0) return Fault(FaultCode::invalid_argument, "--watch takes a time above 0");
@@ -222,6 +222,24 @@ class CommandLine {
         ring, "show", "its window, open claims, producers and consumers",
         [this](Output& out) { return ring_show(out, name_); }, true);
     show->add_option("STATION", name_, "which one")->required();
+    auto* dump = verb(ring, "dump", "every frame in it, with its first bytes",
+                      [this](Output& out) { return ring_dump(out, dump_); });
+    dump->add_option("STATION", dump_.station, "which one")->required();
+    dump->add_option("--from", dump_.from, "begin with this sequence")->type_name("SEQUENCE");
+    dump->add_option("--limit", dump_.limit, "stop after as many frames")
+        ->type_name("NUMBER")
+        ->check(CLI::PositiveNumber);
+    explain_more(
+        dump,
+        "Frames are messages, fillers (a sequence without a message: its producer gave it\n"
+        "up or died) and open claims. It attaches to nothing and holds nobody up.");
+    auto* watch = verb(ring, "watch", "rates, fill and lag, again and again",
+                       [this](Output& out) { return ring_watch(out, ring_watch_); });
+    watch->add_option("STATION", ring_watch_.station, "which one")->required();
+    watch->add_option("--every", ring_watch_.every, "how often (default 1s)")->type_name("TIME");
+    watch->add_option("--count", ring_watch_.count, "stop after as many (default: Ctrl-C)")
+        ->type_name("NUMBER")
+        ->check(CLI::PositiveNumber);
   }
 
   void add_looks() {
@@ -267,6 +285,8 @@ class CommandLine {
   StationRmArguments rm_;
   ProduceArguments produce_;
   ConsumeArguments consume_;
+  RingDumpArguments dump_;
+  RingWatchArguments ring_watch_;
   ProcessArguments process_;
   Action action_;
   bool can_watch_ = false;
