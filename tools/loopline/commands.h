@@ -74,6 +74,11 @@ struct ProcessArguments {
   Rates rates;          // from one refresh to the next
 };
 
+struct DoctorArguments {
+  bool fix = false;
+  bool yes = false;
+};
+
 struct DemoArguments {
   std::string input;  // empty: the package lists of this machine
   std::string seconds = "20";
@@ -90,6 +95,7 @@ Status ring_dump(Output& out, const RingDumpArguments& arguments);
 Status ring_watch(Output& out, const RingWatchArguments& arguments);
 Status process_ls(Output& out, ProcessArguments& arguments);
 Status why(Output& out, const std::string& station);
+Status doctor(Output& out, const DoctorArguments& arguments);
 Status bench_rtt(Output& out, const BenchArguments& arguments);
 Status bench_pub(Output& out, const BenchArguments& arguments);
 Status demo(Output& out, const DemoArguments& arguments);

@@ -282,6 +282,12 @@ std::string json_of_why(const shm::RingSnapshot& snapshot, double messages_per_s
   return dump(json);
 }
 
+std::string json_of_doctor(const std::vector<Finding>& findings) {
+  Json json = {{"worst", text_of(worst_of(findings))}};
+  json["checks"] = findings_of(findings);
+  return dump(json);
+}
+
 std::string json_of(const Fault& fault) {
   return dump({{"error", {{"code", name_of(fault.code())}, {"message", fault.message()}}}});
 }

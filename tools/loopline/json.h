@@ -46,6 +46,7 @@ std::string json_of(const RingFigures& figures);               // ring watch
 std::string json_of(const std::vector<Attachment>& attached);  // process ls
 std::string json_of_why(const shm::RingSnapshot& snapshot, double messages_per_s, double fill,
                         const std::vector<Finding>& findings);
+std::string json_of_doctor(const std::vector<Finding>& findings);
 std::string json_of(const BenchResult& result);
 std::string json_of(const DemoResult& result);
 

@@ -257,6 +257,16 @@ class CommandLine {
         "It looks twice, a moment apart: what was there both times is stuck. It finds a\n"
         "full ring and who holds it, an open message and whose it is, a reader that lags,\n"
         "the dead, a lock that stays held. Each comes with the next thing to do.");
+    made = verb(&app_, "doctor", "what this machine and the instance lack, each with its remedy",
+                [this](Output& out) { return doctor(out, doctor_); });
+    made->add_flag("--fix", doctor_.fix,
+                   "do what is safe: clean up after the dead, finish removals, unlink leftovers");
+    made->add_flag(
+        "--yes,-y", doctor_.yes,
+        "with --fix: also remove rings whose processes are all dead, with their messages");
+    explain_more(made,
+                 "Without --fix it changes nothing. Exit status 0: well, or warnings only; 1:\n"
+                 "something critical remains.");
   }
 
   void add_bench() {
@@ -288,6 +298,7 @@ class CommandLine {
   RingDumpArguments dump_;
   RingWatchArguments ring_watch_;
   ProcessArguments process_;
+  DoctorArguments doctor_;
   Action action_;
   bool can_watch_ = false;
 };
