@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "completion.h"
 #include "output.h"
 #include "rates.h"
 #include "shm/base/result.h"
@@ -96,6 +97,9 @@ Status ring_watch(Output& out, const RingWatchArguments& arguments);
 Status process_ls(Output& out, ProcessArguments& arguments);
 Status why(Output& out, const std::string& station);
 Status doctor(Output& out, const DoctorArguments& arguments);
+Status completion(Output& out, const std::string& shell, const CommandNode& root);
+// For the scripts of `completion`: one name a line.
+Status station_names(Output& out);
 Status bench_rtt(Output& out, const BenchArguments& arguments);
 Status bench_pub(Output& out, const BenchArguments& arguments);
 Status demo(Output& out, const DemoArguments& arguments);

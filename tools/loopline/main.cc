@@ -43,6 +43,8 @@ class HelpFormatter : public CLI::Formatter {
   }
 };
 
+constexpr const char* everywhere = "For every command";
+
 using Action = std::function<Status(Output&)>;
 
 // The parser, what it fills, and what is to be done.
@@ -65,6 +67,7 @@ class CommandLine {
     add_ring();
     add_looks();
     add_bench();
+    add_completion();
   }
 
   CLI::App& app() { return app_; }
@@ -119,7 +122,7 @@ class CommandLine {
   }
 
   void add_globals() {
-    const char* group = "For every command";
+    const char* group = everywhere;
     app_.add_option("--format", format_, "text (default), wide or json")
         ->check(CLI::IsMember({"text", "wide", "json"}))
         ->type_name("FORM")
@@ -269,6 +272,58 @@ class CommandLine {
                  "something critical remains.");
   }
 
+  void add_completion() {
+    auto* made = verb(&app_, "completion", "a script by which your shell completes commands",
+                      [this](Output& out) { return completion(out, shell_, tree_of(&app_)); });
+    made->add_option("SHELL", shell_, "bash, zsh or fish: source <(loopline completion bash)")
+        ->required()
+        ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+    explain_more(made,
+                 "For now:    source <(loopline completion bash)\n"
+                 "For good:   the script's first lines say where to put it");
+    verb(&app_, "__stations", "names for completion", station_names)->group("");
+  }
+
+  // "{text,wide,json}", as CLI11 describes the words an option takes, or what its name says.
+  static Completed completed_of(const CLI::Option* option, const std::string& noun) {
+    using Kind = Completed::Kind;
+    std::string text = option->get_type_name();
+    const size_t begin = text.find('{'), end = text.rfind('}');
+    if (begin != std::string::npos && end > begin) {
+      return {Kind::words, CLI::detail::split(text.substr(begin + 1, end - begin - 1), ',')};
+    }
+    if (text == "WORD") return {Kind::words, listed_words(option->get_description())};
+    const std::string name = option->nonpositional() ? text : option->get_name(true);
+    if (name == "STATION" || (name == "NAME" && noun == "station")) return {Kind::stations, {}};
+    if (name == "FILE") return {Kind::files, {}};
+    return {name == "FOLDER" ? Kind::folders : Kind::free, {}};
+  }
+
+  // The tree of commands, for completion; options of the root go with every command.
+  static CommandNode tree_of(CLI::App* app, const std::string& noun = "") {
+    CommandNode node{app->get_name(), app->get_description(), {}, {}, {}};
+    for (CLI::App* at = app; at != nullptr; at = at->get_parent()) {
+      for (const CLI::Option* option : at->get_options()) {
+        if (at != app && option->get_group() != everywhere) continue;
+        const bool is_new_name = noun == "station" && app->get_name() == "add";
+        const Completed place = completed_of(option, is_new_name ? "" : noun);
+        if (!option->nonpositional()) {
+          node.arguments.push_back(place);
+          continue;
+        }
+        CommandOption one{
+            {}, option->get_description(), option->get_items_expected_min() != 0, place};
+        for (const std::string& name : option->get_lnames()) one.names.push_back("--" + name);
+        for (const std::string& name : option->get_snames()) one.names.push_back("-" + name);
+        node.options.push_back(std::move(one));
+      }
+    }
+    for (CLI::App* verb : app->get_subcommands(nullptr)) {
+      if (!verb->get_group().empty()) node.commands.push_back(tree_of(verb, app->get_name()));
+    }
+    return node;
+  }
+
   void add_bench() {
     auto* bench = noun("bench", "measure between two processes, each on a core of its own");
     auto* rtt = verb(bench, "rtt", "round trips of one message",
@@ -299,6 +354,7 @@ class CommandLine {
   RingWatchArguments ring_watch_;
   ProcessArguments process_;
   DoctorArguments doctor_;
+  std::string shell_;
   Action action_;
   bool can_watch_ = false;
 };
@@ -325,7 +381,9 @@ std::vector<std::string> options_of(CLI::App* app) {
 
 std::vector<std::string> verbs_of(CLI::App* app) {
   std::vector<std::string> names;
-  for (CLI::App* verb : app->get_subcommands(nullptr)) names.push_back(verb->get_name());
+  for (CLI::App* verb : app->get_subcommands(nullptr)) {
+    if (!verb->get_group().empty()) names.push_back(verb->get_name());
+  }
   return names;
 }
 
