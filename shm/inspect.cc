@@ -1,24 +1,20 @@
 // Inspect: reads the control region in bulk, each pair until it is stable, then walks the frames.
 #include "inspect.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <limits>
 
 #include "base/clock.h"
+#include "lock.h"
 #include "mapping.h"
+#include "peephole.h"
 #include "ring.h"
 #include "ring_header.h"
 
 namespace loopline::shm {
 namespace {
 
-constexpr uint64_t control_offset = page_size;
-constexpr uint64_t block_size = 16 << 10;
-constexpr int pair_tries_max = 64;
 constexpr int walk_tries_max = 16;
 
 // The plain images of control, producers and cursors, in the order of the file.
@@ -40,66 +36,6 @@ struct ControlImage {
   }
 };
 
-// One ring file, read piece by piece.
-class Peephole {
- public:
-  Peephole(const File& file, const std::string& name) : file_(file), name_(name) {}
-
-  Status read(void* into, size_t size, uint64_t offset) const {
-    const ssize_t got = ::pread(file_.fd(), into, size, static_cast<off_t>(offset));
-    if (got == static_cast<ssize_t>(size)) return ok();
-    if (got < 0) return fault_from_errno(errno, "cannot read ring " + name_);
-    return Fault(FaultCode::corrupted, "ring " + name_ + " was cut short while it was looked at");
-  }
-
-  // pread does not promise to copy 16 bytes at once. Both halves of a pair only grow, so two equal
-  // reads in a row are one pair that really stood there.
-  Result<Pair> pair(uint64_t control_place) const {
-    Pair last, now;
-    LL_TRY_STATUS(read(&last, sizeof last, control_offset + control_place));
-    for (int count = 0; count < pair_tries_max; ++count) {
-      LL_TRY_STATUS(read(&now, sizeof now, control_offset + control_place));
-      if (now == last) break;
-      last = now;
-    }
-    return now;
-  }
-
-  Result<LimitWord> limit() const {
-    LL_TRY(packed, pair(offsetof(ControlBlock, limit)));
-    return LimitWord::unpack(packed);
-  }
-
- private:
-  const File& file_;
-  const std::string& name_;
-};
-
-// Aligned words of a region of the file, a block at a time.
-class WordReader {
- public:
-  WordReader(const Peephole& hole, uint64_t region_offset, uint64_t region_size)
-      : hole_(hole), offset_(region_offset), size_(region_size), block_(block_size / 8) {}
-
-  // `is_fresh` says whether the file was read for it, now.
-  Result<uint64_t> word(uint64_t place, bool& is_fresh) {
-    is_fresh = place < first_ || place >= end_;
-    if (is_fresh) {
-      first_ = place;
-      end_ = std::min(place + block_size, size_);
-      LL_TRY_STATUS(hole_.read(block_.data(), end_ - first_, offset_ + first_));
-    }
-    return block_[(place - first_) / 8];
-  }
-  void forget() { first_ = end_ = 0; }
-
- private:
-  const Peephole& hole_;
-  uint64_t offset_, size_;
-  uint64_t first_ = 0, end_ = 0;
-  std::vector<uint64_t> block_;
-};
-
 class Inspector {
  public:
   Inspector(const File& file, const std::string& name, const Roster* roster,
@@ -113,10 +49,7 @@ class Inspector {
     snapshot_.taken_ns = utc_ns();
     ring_ = Ring::over(nullptr, nullptr, nullptr, nullptr, nullptr, header.capacity,
                        header.producer_slots, header.cursor_slots);
-    if (roster_ != nullptr &&
-        !std::equal(header.roster_uuid, header.roster_uuid + 2, roster_->uuid())) {
-      roster_ = nullptr;  // seats of another roster: nobody to ask
-    }
+    roster_ = roster_of(header, roster_);
     LL_TRY_STATUS(read_control());
     if (snapshot_.start.first != 0 && snapshot_.damage.empty()) LL_TRY_STATUS(find_frontier());
     finish();
@@ -132,7 +65,8 @@ class Inspector {
   Status read_cursor(uint32_t slot);
   void read_producer(uint32_t slot);
   void check_window(const LimitWord& before, const LimitWord& after);
-  Occupant occupant(uint64_t owner) const;
+  Occupant occupant(uint64_t owner) const { return occupant_of(owner, roster_); }
+  void read_lock();
   Pair walk_start() const;
   Status find_frontier();
   enum class Step { on, frontier, again, damage };
@@ -151,18 +85,14 @@ class Inspector {
   RingSnapshot snapshot_;
 };
 
-Occupant Inspector::occupant(uint64_t owner) const {
-  Occupant who;
-  who.seat = owner & ~repairing_bit;
-  who.is_repaired_now = (owner & repairing_bit) != 0;
-  if (roster_ == nullptr) return who;
-  const auto person = roster_->describe(who.seat);
-  who.life = person.alive ? Life::alive : Life::dead;
-  who.pid = person.pid;
-  who.tid = person.tid;
-  who.uid = person.uid;
-  who.command = person.command;
-  return who;
+// The lock and the bells, as the picture has them.
+void Inspector::read_lock() {
+  const auto mutex = image_.at<pthread_mutex_t>(offsetof(ControlBlock, lock));
+  const Holder holder = holder_of(mutex);
+  snapshot_.lock = {is_sound(mutex), holder.died, holder.tid};
+  const uint64_t parked = offsetof(BellLine, parked);
+  snapshot_.producers_wait = image_.at<uint32_t>(offsetof(ControlBlock, space_bell) + parked) != 0;
+  snapshot_.consumers_wait = image_.at<uint32_t>(offsetof(ControlBlock, data_bell) + parked) != 0;
 }
 
 void Inspector::read_producer(uint32_t slot) {
@@ -206,7 +136,8 @@ Status Inspector::read_control() {
   const RingHeader& header = snapshot_.header;
   image_.producer_slots = header.producer_slots;
   image_.bytes.resize(image_.cursor_offset(header.cursor_slots));
-  LL_TRY_STATUS(hole_.read(image_.bytes.data(), image_.bytes.size(), control_offset));
+  LL_TRY_STATUS(hole_.read(image_.bytes.data(), image_.bytes.size(), Peephole::control_offset));
+  read_lock();
   snapshot_.seal_state = image_.at<uint64_t>(offsetof(ControlBlock, seal));
   snapshot_.repairs = image_.at<uint64_t>(offsetof(ControlBlock, repairs));
   snapshot_.reaped = image_.at<uint64_t>(offsetof(ControlBlock, reaped));
@@ -363,6 +294,27 @@ void Inspector::finish() {
 }
 
 }  // namespace
+
+Occupant occupant_of(uint64_t owner, const Roster* roster) {
+  Occupant who;
+  who.seat = owner & ~repairing_bit;
+  who.is_repaired_now = (owner & repairing_bit) != 0;
+  if (roster == nullptr) return who;
+  const auto person = roster->describe(who.seat);
+  if (!person.is_known) return who;
+  who.life = person.alive ? Life::alive : Life::dead;
+  who.pid = person.pid;
+  who.tid = person.tid;
+  who.uid = person.uid;
+  who.command = person.command;
+  return who;
+}
+
+const Roster* roster_of(const RingHeader& header, const Roster* roster) {
+  const bool is_its =
+      roster != nullptr && std::equal(header.roster_uuid, header.roster_uuid + 2, roster->uuid());
+  return is_its ? roster : nullptr;
+}
 
 Result<RingSnapshot> inspect(const File& file, const std::string& name, const Roster* roster,
                              const InspectOptions& options) {

@@ -70,6 +70,13 @@ struct CursorFacts {
   uint64_t lost = 0;
 };
 
+// The ring lock: who repairs, reaps or seals right now.
+struct LockFacts {
+  bool is_sound = true;      // false: the bytes are no mutex that may be asked
+  bool holder_died = false;  // the next one who takes it is told
+  uint32_t tid = 0;          // of its holder, in its own pid namespace; 0: free
+};
+
 struct RingSnapshot {
   RingHeader header{};
   std::string path;
@@ -91,6 +98,9 @@ struct RingSnapshot {
   uint64_t seal_state = seal_open;
   Pair seal_at;
   Pair gate;  // no_cursor: lifted
+  LockFacts lock;
+  bool producers_wait = false;  // somebody sleeps until there is room
+  bool consumers_wait = false;  // somebody sleeps until there is a message
   uint64_t repairs = 0, reaped = 0, fillers = 0;
   std::string damage;  // what makes no sense in these bytes; empty when all does
 
@@ -101,6 +111,11 @@ struct InspectOptions {
   bool walk = true;               // false: no frames are looked at, for lists of many rings
   uint64_t steps_max = 8u << 20;  // frames; a ring with more is told by its hint
 };
+
+// Who `owner`, a slot's word, names; life is unknown without a roster.
+Occupant occupant_of(uint64_t owner, const Roster* roster);
+// `roster`, or null when the ring's slots name seats of another one: nobody to ask.
+const Roster* roster_of(const RingHeader& header, const Roster* roster);
 
 // `roster` may be null: then nobody knows who lives. Faults: those of opening and validating the
 // file.

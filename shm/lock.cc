@@ -45,14 +45,6 @@ int kind_of(const pthread_mutex_t& mutex) {
 // glibc's mark in the owner field after somebody gave it back without making it consistent.
 constexpr int owner_not_recoverable = INT_MAX - 1;
 
-// Whether glibc may be asked at all. A mutex that is not recoverable must not be tried: glibc
-// 2.36's trylock leaves our tid in its word, and it would look held from then on.
-bool is_sound(const pthread_mutex_t& mutex) {
-  const int owner = __atomic_load_n(&mutex.__data.__owner,
-                                    __ATOMIC_RELAXED);  // relaxed: final once it has that value
-  return kind_of(mutex) == robust_kind() && owner != owner_not_recoverable;
-}
-
 #if defined(__SANITIZE_THREAD__)
 // GCC 12's TSan knows neither clocklock nor that timedlock may inherit, and would take the unlock
 // for one of a free mutex; it does know trylock.
@@ -101,6 +93,14 @@ LockOutcome outcome_of(pthread_mutex_t& mutex, int answer) {
 }
 
 }  // namespace
+
+// A mutex that is not recoverable must not be tried: glibc 2.36's trylock leaves our tid in its
+// word, and it would look held from then on.
+bool is_sound(const pthread_mutex_t& mutex) {
+  const int owner = __atomic_load_n(&mutex.__data.__owner,
+                                    __ATOMIC_RELAXED);  // relaxed: final once it has that value
+  return kind_of(mutex) == robust_kind() && owner != owner_not_recoverable;
+}
 
 void init_robust(pthread_mutex_t& mutex) {
   pthread_mutexattr_t attributes;

@@ -27,6 +27,10 @@ LockOutcome try_lock(pthread_mutex_t& mutex);
 LockOutcome lock_for(pthread_mutex_t& mutex, uint64_t timeout_ns);
 void unlock(pthread_mutex_t& mutex);
 
+// Whether glibc may be asked about it at all: the bytes are such a mutex, and not one given up for
+// good. Reading is free.
+bool is_sound(const pthread_mutex_t& mutex);
+
 // The tid in the mutex's futex word (0: free), and whether that holder died. Reading is free.
 struct Holder {
   uint32_t tid = 0;

@@ -15,6 +15,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cstring>
+
 #include "base/clock.h"
 #include "base/units.h"
 #include "lock.h"
@@ -139,6 +141,22 @@ bool Roster::State::is_mine(SeatId seat) const {
   return generation_of(state) == seat_generation(seat) && (state & dead_bit) == 0;
 }
 
+// pread does not promise in which order it copies. Two equal images in a row were read one after
+// the other, and a state never comes back: so the word stood beside that state, as alive() asks.
+const RosterEntry* Roster::State::entry(uint32_t index) {
+  if (file.fd() < 0) return &entries()[index];
+  constexpr int tries_max = 64;
+  constexpr size_t size = sizeof(RosterEntry);
+  const auto place = static_cast<off_t>(page_size + index * size);
+  std::byte before[size] = {};
+  for (int count = 0; count < tries_max; ++count) {
+    if (::pread(file.fd(), image, size, place) != static_cast<ssize_t>(size)) return nullptr;
+    if (count != 0 && std::memcmp(before, image, size) == 0) break;
+    std::memcpy(before, image, size);
+  }
+  return reinterpret_cast<const RosterEntry*>(image);
+}
+
 Result<SeatId> Roster::State::take_seat() {
   // Threads begin at different entries, so that a crowd which starts together does not queue.
   const uint64_t here[2] = {thread_key(), monotonic_ns()};
@@ -176,7 +194,9 @@ Result<SeatId> Roster::my_seat() {
 
 bool Roster::alive(SeatId seat) const {
   if ((seat & repairing_bit) != 0 || seat_entry(seat) >= state_->header.entry_count) return false;
-  const RosterEntry& entry = state_->entries()[seat_entry(seat)];
+  const RosterEntry* found = state_->entry(seat_entry(seat));
+  if (found == nullptr) return false;
+  const RosterEntry& entry = *found;
   // The state before the word: a generation that is there has locked the mutex [seat]. And after
   // it: a word that another one took over comes with the dead bit [taken].
   const uint64_t state = entry.state.load(std::memory_order_acquire);  // acquire [seat]
@@ -193,14 +213,15 @@ void Roster::mark_dead(SeatId seat) {
 }
 
 uint32_t* Roster::futex_word(SeatId seat) {
-  if (!alive(seat)) return nullptr;
+  if (state_->file.fd() >= 0 || !alive(seat)) return nullptr;
   return futex_word_of(state_->entries()[seat_entry(seat)].mutex);
 }
 
 SeatId Roster::seat_of(uint32_t entry) const {
   if (entry >= state_->header.entry_count) return nobody;
-  const uint64_t state =
-      state_->entries()[entry].state.load(std::memory_order_acquire);  // acquire [seat]
+  const RosterEntry* found = state_->entry(entry);
+  if (found == nullptr) return nobody;
+  const uint64_t state = found->state.load(std::memory_order_acquire);  // acquire [seat]
   return generation_of(state) == 0 ? nobody : make_seat(entry, generation_of(state));
 }
 
@@ -209,8 +230,11 @@ Roster::Person Roster::describe(SeatId seat) const {
   person.entry = seat_entry(seat);
   person.generation = seat_generation(seat);
   if (person.entry >= state_->header.entry_count) return person;
-  const RosterEntry& entry = state_->entries()[person.entry];
   person.alive = alive(seat);
+  const RosterEntry* found = state_->entry(person.entry);
+  person.is_known = found != nullptr;
+  if (found == nullptr) return person;
+  const RosterEntry& entry = *found;
   const uint64_t before = entry.state.load(std::memory_order_acquire);  // acquire [seat]
   if (generation_of(before) != person.generation) return person;
   const uint32_t pid = load_word(entry.pid);

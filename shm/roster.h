@@ -27,8 +27,11 @@ class Roster {
   // nothing is left behind by a death). One mapping per file (device and inode) and process, never
   // unmapped: the kernel walks our locks at exit. Thread-safe.
   static Result<std::shared_ptr<Roster>> open_or_create(const std::string& path, uint32_t mode);
-  // Only to look: read-only mapping, takes no seat. The only form tools use on foreign instances.
+  // Only to look: read-only mapping, takes no seat.
   static Result<std::shared_ptr<Roster>> open_to_look(const std::string& path);
+  // The same without a mapping, an entry read at each question: a file that is cut short meanwhile
+  // is no SIGBUS. What tools use on foreign instances; one thread at a time. No futex words.
+  static Result<std::shared_ptr<Roster>> open_to_inspect(const std::string& path);
   // Anonymous memory, for tests that need no file.
   static Result<std::shared_ptr<Roster>> create_anonymous();
 
@@ -48,6 +51,7 @@ class Roster {
     uint64_t generation = 0;
     uint32_t pid = 0, tid = 0, uid = 0;
     bool alive = false;
+    bool is_known = true;  // false: the entry cannot be read any more
     std::string command;
   };
   Person describe(SeatId seat) const;

@@ -158,6 +158,17 @@ Result<std::shared_ptr<Roster>> Roster::open_to_look(const std::string& path) {
   return std::shared_ptr<Roster>(new Roster(std::move(state)));
 }
 
+Result<std::shared_ptr<Roster>> Roster::open_to_inspect(const std::string& path) {
+  LL_TRY(file, open_file("roster", path, false));
+  auto state = std::make_unique<State>();
+  LL_TRY(header, read_header(file, path));
+  state->header = header;
+  state->name = path;
+  state->look = true;
+  state->file = std::move(file);
+  return std::shared_ptr<Roster>(new Roster(std::move(state)));
+}
+
 Result<std::shared_ptr<Roster>> Roster::create_anonymous() {
   fork_generation();
   const std::string name = "(anonymous)";

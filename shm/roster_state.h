@@ -16,7 +16,11 @@ struct Roster::State {
   Region region;          // the entries
   std::string name;       // the path, for messages
   bool look = false;      // mapped read-only: takes no seat
+  File file;              // to inspect: nothing is mapped, entries are read from here
+  alignas(line_pitch) std::byte image[sizeof(RosterEntry)];  // the entry read last
 
+  // An entry to ask about: in place, or read now; null when it is not there any more.
+  const RosterEntry* entry(uint32_t index);
   RosterEntry* entries() const { return reinterpret_cast<RosterEntry*>(region.address()); }
   Result<SeatId> take_seat();
   // Gives back a seat of the calling thread.

@@ -266,6 +266,34 @@ TEST(Roster, LooksWithoutWriting) {
   EXPECT_EQ(code_of(look->my_seat()), FaultCode::no_permission);
 }
 
+TEST(Roster, TellsWhoLivesWithoutMappingTheFile) {
+  const RosterFile roster;
+  auto look = must(Roster::open_to_inspect(roster.path()));
+  const SeatId mine = must(roster->my_seat());
+  EXPECT_TRUE(look->alive(mine));
+  EXPECT_EQ(look->seat_of(seat_entry(mine)), mine);
+  EXPECT_EQ(look->describe(mine).pid, static_cast<uint32_t>(::getpid()));
+  EXPECT_EQ(look->futex_word(mine), nullptr);
+  EXPECT_EQ(code_of(look->my_seat()), FaultCode::no_permission);
+  SeatId theirs = nobody;
+  Child child = roster.seated_child(theirs);
+  EXPECT_TRUE(look->alive(theirs));
+  child.kill();
+  EXPECT_TRUE(test::wait_until([&] { return !look->alive(theirs); }));
+}
+
+TEST(Roster, KnowsNobodyOnceItsFileIsCutShort) {
+  const test::TempFolder folder;
+  const std::string path = folder.path() + "/roster";
+  must(Roster::open_or_create(path, 0600));
+  auto look = must(Roster::open_to_inspect(path));
+  EXPECT_TRUE(look->describe(make_seat(100, 1)).is_known);
+  ASSERT_EQ(::truncate(path.c_str(), 4096), 0);
+  EXPECT_FALSE(look->describe(make_seat(100, 1)).is_known);
+  EXPECT_FALSE(look->alive(make_seat(100, 1)));
+  EXPECT_EQ(look->seat_of(100), nobody);
+}
+
 TEST(Roster, IsMappedOncePerFileAndProcess) {
   const RosterFile roster;
   auto again = must(Roster::open_or_create(roster.path(), 0600));

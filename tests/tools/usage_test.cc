@@ -14,8 +14,8 @@ class Usage : public ToolFixture {};
 
 TEST_F(Usage, HelpNamesEveryCommandAndExitStatus) {
   const std::string help = told({"--help"});
-  for (const char* word : {"station", "produce", "consume", "ring", "bench", "demo", "--json",
-                           "--no-color", "4 timed out"}) {
+  for (const char* word : {"station", "produce", "consume", "ring", "bench", "demo", "process",
+                           "why", "doctor", "completion", "--json", "--no-color", "4 timed out"}) {
     EXPECT_THAT(help, HasSubstr(word));
   }
   EXPECT_THAT(told({"produce", "--help"}), HasSubstr("--records"));

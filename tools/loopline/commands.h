@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "completion.h"
 #include "output.h"
+#include "rates.h"
 #include "shm/base/result.h"
 
 namespace loopline::cli {
@@ -59,6 +61,28 @@ struct BenchArguments {
   std::string wait = "adaptive";  // spin | adaptive | park
 };
 
+struct RingDumpArguments {
+  std::string station;
+  uint64_t from = 0;   // sequence
+  uint64_t limit = 0;  // 0: no bound
+};
+
+struct RingWatchArguments {
+  std::string station;
+  std::string every = "1s";
+  uint64_t count = 0;  // 0: until Ctrl-C
+};
+
+struct ProcessArguments {
+  std::string station;  // empty: all
+  Rates rates;          // from one refresh to the next
+};
+
+struct DoctorArguments {
+  bool fix = false;
+  bool yes = false;
+};
+
 struct DemoArguments {
   std::string input;  // empty: the package lists of this machine
   std::string seconds = "20";
@@ -71,6 +95,14 @@ Status station_rm(Output& out, const StationRmArguments& arguments);
 Status produce(Output& out, const ProduceArguments& arguments);
 Status consume(Output& out, const ConsumeArguments& arguments);
 Status ring_show(Output& out, const std::string& station);
+Status ring_dump(Output& out, const RingDumpArguments& arguments);
+Status ring_watch(Output& out, const RingWatchArguments& arguments);
+Status process_ls(Output& out, ProcessArguments& arguments);
+Status why(Output& out, const std::string& station);
+Status doctor(Output& out, const DoctorArguments& arguments);
+Status completion(Output& out, const std::string& shell, const CommandNode& root);
+// For the scripts of `completion`: one name a line.
+Status station_names(Output& out);
 Status bench_rtt(Output& out, const BenchArguments& arguments);
 Status bench_pub(Output& out, const BenchArguments& arguments);
 Status demo(Output& out, const DemoArguments& arguments);

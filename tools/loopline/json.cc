@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "output.h"
+#include "person.h"
+#include "ring_dump.h"
 
 namespace loopline::cli {
 namespace {
@@ -191,7 +193,118 @@ Json verdict_of(const ConsumerVerdict& verdict) {
           {"equal", verdict.is_equal()}};
 }
 
+void put_rate(Json& object, const std::optional<Rate>& rate) {
+  object["messages_per_s"] = rate ? Json(rate->messages) : Json();
+  object["bytes_per_s"] = rate ? Json(rate->bytes) : Json();
+}
+
+Json findings_of(const std::vector<Finding>& findings) {
+  Json json = Json::array();
+  for (const Finding& finding : findings) {
+    Json one = {{"code", finding.code},
+                {"level", text_of(finding.level)},
+                {"text", finding.text},
+                {"remedy", finding.remedy}};
+    if (!finding.done.empty()) one["done"] = finding.done;
+    if (finding.who) {
+      one["who"] = occupant_of(*finding.who);
+      one["who"]["state"] = state_text(*finding.who);
+    }
+    json.push_back(std::move(one));
+  }
+  return json;
+}
+
 }  // namespace
+
+std::string json_of(const shm::FrameFacts& frame) {
+  Json json = pair_of(frame.at);
+  json["frame_bytes"] = frame.bytes;
+  json["type"] = type_text(frame);
+  json["producer_slot"] = frame.slot;
+  if (frame.missed != 0) json["overwritten_before"] = frame.missed;
+  if (frame.is_open) {
+    json["owner"] = occupant_of(frame.owner);
+    return dump(json);
+  }
+  json["flags"] = frame.flags;
+  json["next_verify"] = (frame.word_flags & shm::word_next_verify) != 0;
+  json["filler"] = (frame.word_flags & shm::word_filler) != 0;
+  json["mimic"] = (frame.word_flags & shm::word_mimic) != 0;
+  json["timestamp"] = utc_text(frame.timestamp_ns);
+  json["timestamp_ns"] = frame.timestamp_ns;
+  json["extension_bytes"] = frame.extension_bytes;
+  json["payload_bytes"] = frame.payload_bytes;
+  std::string head;
+  for (const std::byte byte : frame.head) {
+    head += fmt::format("{:02x}", std::to_integer<unsigned>(byte));
+  }
+  json["head_hex"] = head;
+  if (!frame.oddity.empty()) json["oddity"] = frame.oddity;
+  return dump(json);
+}
+
+std::string json_of(const RingFigures& figures) {
+  const shm::RingSnapshot& ring = figures.snapshot;
+  Json json = {{"station", name_of(ring)},
+               {"state", state_of(ring)},
+               {"time", utc_text(ring.taken_ns)},
+               {"time_ns", ring.taken_ns},
+               {"last_sequence", ring.frontier.second == 0 ? 0 : ring.frontier.second - 1},
+               {"messages_per_s", figures.in.messages},
+               {"bytes_per_s", figures.in.bytes},
+               {"fill", figures.fill},
+               {"lag_messages_max", figures.lag_max}};
+  json["producers"] = Json::array();
+  for (size_t index = 0; index < ring.producers.size(); ++index) {
+    Json one = producer_of(ring.producers[index]);
+    put_rate(one, figures.producers[index]);
+    json["producers"].push_back(std::move(one));
+  }
+  json["consumers"] = Json::array();
+  for (size_t index = 0; index < ring.cursors.size(); ++index) {
+    Json one = cursor_of(ring.cursors[index]);
+    put_rate(one, figures.consumers[index]);
+    json["consumers"].push_back(std::move(one));
+  }
+  json["damage"] = ring.damage;
+  return dump(json);
+}
+
+std::string json_of(const std::vector<Attachment>& attached) {
+  Json json = {{"processes", Json::array()}};
+  for (const Attachment& one : attached) {
+    Json row = {{"station", one.station}, {"role", one.role}};
+    row["kind"] = one.kind.empty() ? Json() : Json(one.kind);
+    row["slot"] = one.slot;
+    row.update(occupant_of(one.who));
+    row["state"] = state_text(one.who);
+    row["user"] = user_text(one.who.uid);
+    row["messages"] = one.messages;
+    row["bytes"] = one.bytes;
+    row["lag_messages"] = one.lag_messages;
+    put_rate(row, one.rate);
+    json["processes"].push_back(std::move(row));
+  }
+  return dump(json);
+}
+
+std::string json_of_why(const shm::RingSnapshot& snapshot, double messages_per_s, double fill,
+                        const std::vector<Finding>& findings) {
+  Json json = {{"station", name_of(snapshot)},
+               {"state", state_of(snapshot)},
+               {"messages_per_s", messages_per_s},
+               {"fill", fill},
+               {"worst", text_of(worst_of(findings))}};
+  json["findings"] = findings_of(findings);
+  return dump(json);
+}
+
+std::string json_of_doctor(const std::vector<Finding>& findings) {
+  Json json = {{"worst", text_of(worst_of(findings))}};
+  json["checks"] = findings_of(findings);
+  return dump(json);
+}
 
 std::string json_of(const Fault& fault) {
   return dump({{"error", {{"code", name_of(fault.code())}, {"message", fault.message()}}}});
@@ -238,6 +351,8 @@ std::string json_of(const shm::RingSnapshot& snapshot) {
     json["seal"]["successor_generation"] =
         snapshot.seal_state == shm::seal_removed ? 0 : shm::seal_generation(snapshot.seal_state);
   }
+  json["producers_wait"] = snapshot.producers_wait;
+  json["lock_holder_tid"] = snapshot.lock.tid;
   json["repairs"] = snapshot.repairs;
   json["reaped_cursors"] = snapshot.reaped;
   json["completed_claims"] = snapshot.fillers;

@@ -10,9 +10,13 @@
 
 #include "bench.h"
 #include "demo_report.h"
+#include "finding.h"
 #include "loopline/consumer.h"
 #include "loopline/message.h"
+#include "process.h"
+#include "ring_watch.h"
 #include "shm/base/fault.h"
+#include "shm/frames.h"
 #include "shm/inspect.h"
 #include "viewer.h"
 
@@ -36,6 +40,12 @@ std::string json_of_removed(const std::string& station);
 std::string json_of(const ProduceSummary& summary);
 std::string json_of(const Message& message);
 std::string json_of(const Gap& gap);
+std::string json_of(const shm::FrameFacts& frame);             // ring dump
+std::string json_of(const RingFigures& figures);               // ring watch
+std::string json_of(const std::vector<Attachment>& attached);  // process ls
+std::string json_of_why(const shm::RingSnapshot& snapshot, double messages_per_s, double fill,
+                        const std::vector<Finding>& findings);
+std::string json_of_doctor(const std::vector<Finding>& findings);
 std::string json_of(const BenchResult& result);
 std::string json_of(const DemoResult& result);
 

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "commands.h"
-#include "shm/base/clock.h"
+#include "hints.h"
 #include "shm/base/units.h"
 #include "signals.h"
 
@@ -43,6 +43,8 @@ class HelpFormatter : public CLI::Formatter {
   }
 };
 
+constexpr const char* everywhere = "For every command";
+
 using Action = std::function<Status(Output&)>;
 
 // The parser, what it fills, and what is to be done.
@@ -63,7 +65,9 @@ class CommandLine {
     add_produce();
     add_consume();
     add_ring();
+    add_looks();
     add_bench();
+    add_completion();
   }
 
   CLI::App& app() { return app_; }
@@ -79,7 +83,8 @@ class CommandLine {
     if (watch_.empty()) return action_(out);
     if (!can_watch_) {
       return Fault(FaultCode::invalid_argument,
-                   "--watch is for what shows something: station ls, station info, ring show");
+                   "--watch is for what shows something: station ls, station info, ring show, "
+                   "process ls, why; ring watch does so by itself, see --every");
     }
     LL_TRY(period_ns, parse_duration(watch_));
     if (period_ns == 0) return Fault(FaultCode::invalid_argument, "--watch takes a time above 0");
@@ -88,21 +93,12 @@ class CommandLine {
       if (!is_first && !out.is_json() && !out.is_terminal()) out.line("");
       LL_TRY_STATUS(action_(out));
       out.flush();
-      sleep_for(period_ns);
+      pause_for(period_ns);
     }
     return ok();
   }
 
  private:
-  static void sleep_for(uint64_t period_ns) {
-    const uint64_t end = monotonic_ns() + period_ns;
-    const timespec until{static_cast<time_t>(end / 1'000'000'000),
-                         static_cast<long>(end % 1'000'000'000)};
-    while (!stop_requested() && monotonic_ns() < end) {
-      ::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
-    }
-  }
-
   CLI::App* noun(const char* name, const char* description) {
     auto* made = app_.add_subcommand(name, description);
     made->require_subcommand(1);
@@ -121,8 +117,12 @@ class CommandLine {
     return made;
   }
 
+  static void explain_more(CLI::App* made, const std::string& text) {
+    made->footer(text + "\n\n" + verb_footer);
+  }
+
   void add_globals() {
-    const char* group = "For every command";
+    const char* group = everywhere;
     app_.add_option("--format", format_, "text (default), wide or json")
         ->check(CLI::IsMember({"text", "wide", "json"}))
         ->type_name("FORM")
@@ -237,6 +237,103 @@ class CommandLine {
         ring, "show", "its window, open claims, producers and consumers",
         [this](Output& out) { return ring_show(out, name_); }, true);
     show->add_option("STATION", name_, "which one")->required();
+    auto* dump = verb(ring, "dump", "every frame in it, with its first bytes",
+                      [this](Output& out) { return ring_dump(out, dump_); });
+    dump->add_option("STATION", dump_.station, "which one")->required();
+    dump->add_option("--from", dump_.from, "begin with this sequence")->type_name("SEQUENCE");
+    dump->add_option("--limit", dump_.limit, "stop after as many frames")
+        ->type_name("NUMBER")
+        ->check(CLI::PositiveNumber);
+    explain_more(
+        dump,
+        "Frames are messages, fillers (a sequence without a message: its producer gave it\n"
+        "up or died) and open claims. It attaches to nothing and holds nobody up.");
+    auto* watch = verb(ring, "watch", "rates, fill and lag, again and again",
+                       [this](Output& out) { return ring_watch(out, ring_watch_); });
+    watch->add_option("STATION", ring_watch_.station, "which one")->required();
+    watch->add_option("--every", ring_watch_.every, "how often (default 1s)")->type_name("TIME");
+    watch->add_option("--count", ring_watch_.count, "stop after as many (default: Ctrl-C)")
+        ->type_name("NUMBER")
+        ->check(CLI::PositiveNumber);
+  }
+
+  void add_looks() {
+    auto* process = noun("process", "who is attached");
+    auto* ls = verb(
+        process, "ls", "each producer and consumer: its process, its rate, alive or dead",
+        [this](Output& out) { return process_ls(out, process_); }, true);
+    ls->add_option("STATION", process_.station, "only of this one");
+    auto* made = verb(
+        &app_, "why", "what is slow on a station, and who causes it, in words",
+        [this](Output& out) { return why(out, name_); }, true);
+    made->add_option("STATION", name_, "which one")->required();
+    explain_more(
+        made,
+        "It looks twice, a moment apart: what was there both times is stuck. It finds a\n"
+        "full ring and who holds it, an open message and whose it is, a reader that lags,\n"
+        "the dead, a lock that stays held. Each comes with the next thing to do.");
+    made = verb(&app_, "doctor", "what this machine and the instance lack, each with its remedy",
+                [this](Output& out) { return doctor(out, doctor_); });
+    made->add_flag("--fix", doctor_.fix,
+                   "do what is safe: clean up after the dead, finish removals, unlink leftovers");
+    made->add_flag(
+        "--yes,-y", doctor_.yes,
+        "with --fix: also remove rings whose processes are all dead, with their messages");
+    explain_more(made,
+                 "Without --fix it changes nothing. Exit status 0: well, or warnings only; 1:\n"
+                 "something critical remains.");
+  }
+
+  void add_completion() {
+    auto* made = verb(&app_, "completion", "a script by which your shell completes commands",
+                      [this](Output& out) { return completion(out, shell_, tree_of(&app_)); });
+    made->add_option("SHELL", shell_, "bash, zsh or fish: source <(loopline completion bash)")
+        ->required()
+        ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+    explain_more(made,
+                 "For now:    source <(loopline completion bash)\n"
+                 "For good:   the script's first lines say where to put it");
+    verb(&app_, "__stations", "names for completion", station_names)->group("");
+  }
+
+  // "{text,wide,json}", as CLI11 describes the words an option takes, or what its name says.
+  static Completed completed_of(const CLI::Option* option, const std::string& noun) {
+    using Kind = Completed::Kind;
+    std::string text = option->get_type_name();
+    const size_t begin = text.find('{'), end = text.rfind('}');
+    if (begin != std::string::npos && end > begin) {
+      return {Kind::words, CLI::detail::split(text.substr(begin + 1, end - begin - 1), ',')};
+    }
+    if (text == "WORD") return {Kind::words, listed_words(option->get_description())};
+    const std::string name = option->nonpositional() ? text : option->get_name(true);
+    if (name == "STATION" || (name == "NAME" && noun == "station")) return {Kind::stations, {}};
+    if (name == "FILE") return {Kind::files, {}};
+    return {name == "FOLDER" ? Kind::folders : Kind::free, {}};
+  }
+
+  // The tree of commands, for completion; options of the root go with every command.
+  static CommandNode tree_of(CLI::App* app, const std::string& noun = "") {
+    CommandNode node{app->get_name(), app->get_description(), {}, {}, {}};
+    for (CLI::App* at = app; at != nullptr; at = at->get_parent()) {
+      for (const CLI::Option* option : at->get_options()) {
+        if (at != app && option->get_group() != everywhere) continue;
+        const bool is_new_name = noun == "station" && app->get_name() == "add";
+        const Completed place = completed_of(option, is_new_name ? "" : noun);
+        if (!option->nonpositional()) {
+          node.arguments.push_back(place);
+          continue;
+        }
+        CommandOption one{
+            {}, option->get_description(), option->get_items_expected_min() != 0, place};
+        for (const std::string& name : option->get_lnames()) one.names.push_back("--" + name);
+        for (const std::string& name : option->get_snames()) one.names.push_back("-" + name);
+        node.options.push_back(std::move(one));
+      }
+    }
+    for (CLI::App* verb : app->get_subcommands(nullptr)) {
+      if (!verb->get_group().empty()) node.commands.push_back(tree_of(verb, app->get_name()));
+    }
+    return node;
   }
 
   void add_bench() {
@@ -265,39 +362,14 @@ class CommandLine {
   StationRmArguments rm_;
   ProduceArguments produce_;
   ConsumeArguments consume_;
+  RingDumpArguments dump_;
+  RingWatchArguments ring_watch_;
+  ProcessArguments process_;
+  DoctorArguments doctor_;
+  std::string shell_;
   Action action_;
   bool can_watch_ = false;
 };
-
-// Steps from one word to the other: letters put in, left out or changed.
-size_t distance(const std::string& left, const std::string& right) {
-  std::vector<size_t> row(right.size() + 1);
-  for (size_t index = 0; index < row.size(); ++index) row[index] = index;
-  for (size_t line = 1; line <= left.size(); ++line) {
-    size_t corner = std::exchange(row[0], line);
-    for (size_t column = 1; column < row.size(); ++column) {
-      const size_t changed = corner + (left[line - 1] == right[column - 1] ? 0 : 1);
-      corner = row[column];
-      row[column] = std::min({changed, row[column] + 1, row[column - 1] + 1});
-    }
-  }
-  return row.back();
-}
-
-// "; did you mean --ring?" when one of the words is near.
-std::string near_miss(const std::string& word, const std::vector<std::string>& known) {
-  const size_t near = 1 + word.size() / 4;
-  const std::string* best = nullptr;
-  size_t least = near + 1;
-  for (const std::string& candidate : known) {
-    const size_t steps = distance(word, candidate);
-    if (steps < least) {
-      least = steps;
-      best = &candidate;
-    }
-  }
-  return best == nullptr ? "" : "; did you mean " + *best + "?";
-}
 
 // The command that was recognised: `loopline station add`.
 CLI::App* deepest(CLI::App* app, std::string& path) {
@@ -321,14 +393,10 @@ std::vector<std::string> options_of(CLI::App* app) {
 
 std::vector<std::string> verbs_of(CLI::App* app) {
   std::vector<std::string> names;
-  for (CLI::App* verb : app->get_subcommands(nullptr)) names.push_back(verb->get_name());
+  for (CLI::App* verb : app->get_subcommands(nullptr)) {
+    if (!verb->get_group().empty()) names.push_back(verb->get_name());
+  }
   return names;
-}
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
 }
 
 // What is wrong with the command line, in our words.

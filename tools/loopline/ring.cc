@@ -3,34 +3,13 @@
 
 #include "commands.h"
 #include "json.h"
+#include "person.h"
 #include "ring_drawing.h"
 #include "shm/base/units.h"
 #include "viewer.h"
 
 namespace loopline::cli {
 namespace {
-
-Cell life_cell(const shm::Occupant& who) {
-  const std::string text =
-      who.is_repaired_now ? "dead, being repaired" : std::string(text_of(who.life));
-  switch (who.life) {
-    case shm::Life::alive:
-      return {text, Color::green};
-    case shm::Life::dead:
-      return {text, Color::red};
-    case shm::Life::unknown:
-      break;
-  }
-  return {text, Color::yellow};
-}
-
-// The name comes out of shared memory: nothing of it reaches the terminal but what can be read.
-std::string person_text(const shm::Occupant& who) {
-  if (who.pid == 0) return "-";
-  std::string text = std::to_string(who.pid) + " ";
-  for (const char letter : who.command) text += letter >= ' ' && letter < 0x7f ? letter : '?';
-  return text;
-}
 
 std::string bytes_text(uint64_t bytes) { return format_size_rounded(static_cast<double>(bytes)); }
 
@@ -49,7 +28,7 @@ void print_producers(Output& out, const shm::RingSnapshot& snapshot) {
                {"OPEN", true}});
   for (const auto& producer : snapshot.producers) {
     table.add({std::to_string(producer.slot), person_text(producer.occupant),
-               life_cell(producer.occupant), format_count(producer.messages),
+               state_cell(producer.occupant), format_count(producer.messages),
                bytes_text(producer.bytes),
                format_duration_rounded(static_cast<double>(producer.blocked_ns)),
                format_count(producer.open_claims)});
@@ -72,8 +51,8 @@ void print_consumers(Output& out, const shm::RingSnapshot& snapshot) {
                {"BYTES", true},
                {"LOST", true}});
   for (const auto& cursor : snapshot.cursors) {
-    Cell life = life_cell(cursor.occupant);
-    if (cursor.occupant.life == shm::Life::alive && cursor.is_waiting) life.text = "waiting";
+    Cell life = state_cell(cursor.occupant);
+    if (life.text == "alive" && cursor.is_waiting) life.text = "waiting";
     if (cursor.is_joining) life.text = "joining";
     table.add({std::to_string(cursor.slot), person_text(cursor.occupant), life,
                text_of(cursor.kind), format_count(cursor.at.second),
@@ -98,7 +77,7 @@ void print_claims(Output& out, const shm::RingSnapshot& snapshot) {
     const bool is_seal = claim.slot == shm::seal_owner;
     table.add({std::to_string(claim.sequence), std::to_string(claim.position),
                bytes_text(claim.bytes), is_seal ? "the seal" : std::to_string(claim.slot),
-               is_seal ? Cell("-") : life_cell(claim.owner), person_text(claim.owner)});
+               is_seal ? Cell("-") : state_cell(claim.owner), person_text(claim.owner)});
   }
   table.print(out);
   if (snapshot.open_claim_count > shown_max) {

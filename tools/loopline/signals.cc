@@ -5,6 +5,8 @@
 #include <csignal>
 #include <cstring>
 
+#include "shm/base/clock.h"
+
 namespace loopline::cli {
 namespace {
 
@@ -38,6 +40,15 @@ void install_signals() {
 }
 
 bool stop_requested() { return stop_flag != 0; }
+
+void pause_for(uint64_t period_ns) {
+  const uint64_t end = monotonic_ns() + period_ns;
+  const timespec until{static_cast<time_t>(end / 1'000'000'000),
+                       static_cast<long>(end % 1'000'000'000)};
+  while (!stop_requested() && monotonic_ns() < end) {
+    ::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
+  }
+}
 
 void leave_signals_to_parent() {
   handle(SIGINT, SIG_IGN, 0);

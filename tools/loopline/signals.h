@@ -2,6 +2,8 @@
 // words.
 #pragma once
 
+#include <cstdint>
+
 namespace loopline::cli {
 
 // SIGINT and SIGTERM set stop_requested() and interrupt what waits (a second SIGINT kills); SIGPIPE
@@ -9,6 +11,8 @@ namespace loopline::cli {
 // 1 and a sentence on stderr.
 void install_signals();
 bool stop_requested();
+// Sleeps that long, or until stop_requested().
+void pause_for(uint64_t period_ns);
 // For processes that are forked to be stopped by their parent only.
 void leave_signals_to_parent();
 

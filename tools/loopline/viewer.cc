@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "shm/instance.h"
+
 namespace loopline::cli {
 
 Result<Viewer> Viewer::open(const std::string& dir) {
@@ -15,7 +17,7 @@ Result<Viewer> Viewer::open(const std::string& dir) {
                           ? "; the first station makes it: loopline station add NAME"
                           : ""));
   }
-  auto roster = directory->roster_to_look();
+  auto roster = shm::Roster::open_to_inspect(paths.shm + "/" + shm::roster_file_name);
   return Viewer(std::move(*directory), roster ? *roster : nullptr);
 }
 
@@ -58,6 +60,18 @@ Result<std::vector<shm::RingSnapshot>> Viewer::partitions(
     if (other) rings.push_back(std::move(*other));
   }
   return rings;
+}
+
+Result<shm::RingSnapshot> Viewer::generation(const shm::RingSnapshot& of,
+                                             uint32_t generation) const {
+  const shm::StationName name{of.header.factory, of.header.station};
+  return shm::inspect(directory_.ring_path(name, of.header.partition, generation), roster_.get());
+}
+
+Result<shm::FramesEnd> Viewer::frames(
+    const shm::RingSnapshot& of, const shm::FramesOptions& options,
+    const std::function<bool(const shm::FrameFacts&)>& each) const {
+  return shm::read_frames(of.path, roster_.get(), options, each);
 }
 
 Result<Viewer::Survey> Viewer::survey() const {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "shm/directory.h"
+#include "shm/frames.h"
 #include "shm/inspect.h"
 #include "shm/roster.h"
 
@@ -25,6 +26,11 @@ class Viewer {
   // The current rings of all its partitions; one whose maker died before it is left out.
   Result<std::vector<shm::RingSnapshot>> partitions(const std::string& name,
                                                     const shm::InspectOptions& options = {}) const;
+  // Another generation of the same partition. Faults: not_found, and those of inspect().
+  Result<shm::RingSnapshot> generation(const shm::RingSnapshot& of, uint32_t generation) const;
+  // Every frame of a ring that was looked at: see shm/frames.h.
+  Result<shm::FramesEnd> frames(const shm::RingSnapshot& of, const shm::FramesOptions& options,
+                                const std::function<bool(const shm::FrameFacts&)>& each) const;
   struct Survey {
     std::vector<shm::RingSnapshot> rings;  // by station and partition, looked at without a walk
     std::vector<std::string> strangers;    // files that are no rings
