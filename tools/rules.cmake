@@ -3,6 +3,8 @@
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_STANDARD 11)  # the examples of loopline/c.h
+set(CMAKE_C_EXTENSIONS OFF)
 set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
@@ -152,6 +154,23 @@ function(ll_exports name map)
     target_link_options(${name} PRIVATE LINKER:--version-script=${PROJECT_SOURCE_DIR}/${map})
     set_property(TARGET ${name} APPEND PROPERTY LINK_DEPENDS ${PROJECT_SOURCE_DIR}/${map})
   endif()
+endfunction()
+
+# ll_examples(NAME libraries... FILES glob...): a program for each file, example_hello of hello.cc
+# and example_hello_c of hello.c; NAME builds all of them.
+function(ll_examples name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "FILES")
+  ll_sources(files ${arg_FILES})
+  add_custom_target(${name})
+  foreach(file IN LISTS files)
+    string(REGEX REPLACE ".*/(.*)\\.cc?$" "example_\\1" program ${file})
+    if(file MATCHES "\\.c$")
+      string(APPEND program "_c")
+    endif()
+    add_executable(${program} ${file})
+    ll_link(${program} ${arg_UNPARSED_ARGUMENTS})
+    add_dependencies(${name} ${program})
+  endforeach()
 endfunction()
 
 # ll_install(targets...): those that exist; with a library, what ll_install_package says. All of it
