@@ -3,6 +3,8 @@
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_STANDARD 11)  # the examples of loopline/c.h
+set(CMAKE_C_EXTENSIONS OFF)
 set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
@@ -146,26 +148,70 @@ function(ll_fuzz file)
   ll_link(${target} ${ARGN})
 endfunction()
 
-# ll_install(targets...): those that exist, the public headers, and find_package(loopline).
+# ll_exports(NAME map): the shared library shows what the version script names, and nothing else.
+function(ll_exports name map)
+  if(TARGET ${name})
+    target_link_options(${name} PRIVATE LINKER:--version-script=${PROJECT_SOURCE_DIR}/${map})
+    set_property(TARGET ${name} APPEND PROPERTY LINK_DEPENDS ${PROJECT_SOURCE_DIR}/${map})
+  endif()
+endfunction()
+
+# ll_examples(NAME libraries... FILES glob...): a program for each file, example_hello of hello.cc
+# and example_hello_c of hello.c; NAME builds all of them.
+function(ll_examples name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "FILES")
+  ll_sources(files ${arg_FILES})
+  add_custom_target(${name})
+  foreach(file IN LISTS files)
+    string(REGEX REPLACE ".*/(.*)\\.cc?$" "example_\\1" program ${file})
+    if(file MATCHES "\\.c$")
+      string(APPEND program "_c")
+    endif()
+    add_executable(${program} ${file})
+    ll_link(${program} ${arg_UNPARSED_ARGUMENTS})
+    add_dependencies(${name} ${program})
+  endforeach()
+endfunction()
+
+# ll_install(targets...): those that exist; with a library, what ll_install_package says. All of it
+# may be moved afterwards.
 function(ll_install)
+  file(RELATIVE_PATH libdir_from_bin ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
   foreach(name ${ARGN})
     if(TARGET ${name})
       get_target_property(type ${name} TYPE)
       if(type STREQUAL "SHARED_LIBRARY")
-        set_target_properties(${name} PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
-        target_include_directories(${name}
-                                   INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-        install(TARGETS ${name} EXPORT loopline LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-        install(DIRECTORY runtime/loopline DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
-                FILES_MATCHING PATTERN "*.h")
-        # Found as "shm/base/result.h" from the headers beside it, and by nobody else.
-        install(DIRECTORY shm/base DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/loopline/shm
-                FILES_MATCHING PATTERN "*.h")
-        install(EXPORT loopline NAMESPACE loopline:: FILE loopline-config.cmake
-                DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/loopline)
+        ll_install_package(${name})
       elseif(type STREQUAL "EXECUTABLE")
+        set_target_properties(${name} PROPERTIES INSTALL_RPATH "$ORIGIN/${libdir_from_bin}")
         install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
       endif()
     endif()
   endforeach()
+endfunction()
+
+# ll_install_package(NAME): a library with its public headers, find_package and pkg-config.
+function(ll_install_package name)
+  set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/${name})
+  set_target_properties(${name} PROPERTIES VERSION ${PROJECT_VERSION}
+                        SOVERSION ${PROJECT_VERSION_MAJOR})
+  target_include_directories(${name} INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  target_compile_features(${name} INTERFACE cxx_std_20)
+  install(TARGETS ${name} EXPORT ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(DIRECTORY runtime/loopline DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+          FILES_MATCHING PATTERN "*.h")
+  # Found as "shm/base/result.h" from the headers beside it, and by nobody else.
+  install(DIRECTORY shm/base DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/loopline/shm
+          FILES_MATCHING PATTERN "*.h")
+  install(EXPORT ${name} NAMESPACE loopline:: FILE ${name}-config.cmake
+          DESTINATION ${package_dir})
+  include(CMakePackageConfigHelpers)
+  write_basic_package_version_file(${name}-config-version.cmake COMPATIBILITY SameMinorVersion)
+  file(RELATIVE_PATH LL_PREFIX_FROM_PC ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
+       ${CMAKE_INSTALL_PREFIX})
+  string(REGEX REPLACE "/$" "" LL_PREFIX_FROM_PC ${LL_PREFIX_FROM_PC})
+  configure_file(runtime/sdk/${name}.pc.in ${name}.pc @ONLY)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${name}-config-version.cmake DESTINATION ${package_dir})
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc
+          DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endfunction()

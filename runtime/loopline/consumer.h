@@ -33,8 +33,8 @@ enum class Wait { spin, adaptive, park };
 
 struct ConsumerOptions {
   From from = From::latest;
-  bool lossy = false;                 // always on where the station says when-full drop-oldest
-  std::optional<uint32_t> partition;  // only this one; unset: all, in no order between them
+  bool lossy = false;                      // always on where the station says when-full drop-oldest
+  std::optional<uint32_t> partition = {};  // only this one; unset: all, in no order between them
   Wait wait = Wait::adaptive;
 };
 

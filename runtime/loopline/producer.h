@@ -40,11 +40,12 @@ struct ProducerOptions {
 inline constexpr std::chrono::nanoseconds forever = std::chrono::nanoseconds::max();
 
 struct PublishOptions {
-  std::string_view key;  // messages of one key go to one partition; without one, to each in turn
-  std::string_view id;
-  std::span<const Header> headers;
+  std::string_view key =
+      {};  // messages of one key go to one partition; without one, to each in turn
+  std::string_view id = {};
+  std::span<const Header> headers = {};
   // How long to wait for room; unset: for ever, or not at all where the station says `reject`.
-  std::optional<std::chrono::nanoseconds> timeout;
+  std::optional<std::chrono::nanoseconds> timeout = {};
 };
 
 // One object for all calls without options: nothing is made at each of them.

@@ -28,13 +28,13 @@ enum class WhenFull { block, reject, drop_oldest };
 
 // Only what is named is asked for: an existing station that differs in it is refused.
 struct StationOptions {
-  std::optional<uint64_t> ring;  // bytes of each partition, a power of two in 64KiB..64GiB; 8MiB
-  std::optional<uint32_t> partitions;   // 1..256, default 1; order is total within a partition
-  std::optional<uint64_t> max_message;  // bytes of one message; default and most: ring/8 - 32
-  std::optional<bool> exclusive;        // one producer at a time, a little faster; default no
-  std::optional<WhenFull> when_full;    // default block
-  std::optional<Timestamp> timestamp;   // default precise; off saves 10-30 ns a message
-  std::optional<uint32_t> mode;         // permissions of the ring's file; default 0660
+  std::optional<uint64_t> ring = {};  // of each partition, 2^n bytes in 64KiB..64GiB; default 8MiB
+  std::optional<uint32_t> partitions = {};   // 1..256, default 1; order is total within a partition
+  std::optional<uint64_t> max_message = {};  // bytes of one message; default and most: ring/8 - 32
+  std::optional<bool> exclusive = {};        // one producer at a time, a little faster; default no
+  std::optional<WhenFull> when_full = {};    // default block
+  std::optional<Timestamp> timestamp = {};   // default precise; off saves 10-30 ns a message
+  std::optional<uint32_t> mode = {};         // permissions of the ring's file; default 0660
 };
 
 class LL_EXPORT Station {

@@ -85,8 +85,8 @@ inline Status ok() { return {}; }
   if (!LL_JOIN(name, _result)) return LL_JOIN(name, _result).fault(); \
   auto& name = *LL_JOIN(name, _result)
 // The same for a step whose value nobody needs.
-#define LL_TRY_STATUS(expression)             \
-  do {                                        \
-    auto ll_status = (expression);            \
-    if (!ll_status) return ll_status.fault(); \
+#define LL_TRY_STATUS(expression)                 \
+  do {                                            \
+    auto ll_try_step = (expression);              \
+    if (!ll_try_step) return ll_try_step.fault(); \
   } while (false)

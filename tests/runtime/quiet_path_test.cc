@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <loopline/c.h>
 #include <loopline/loopline.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -213,6 +214,55 @@ TEST_F(QuietPath, ReadsLossilyWithoutTheKernel) {
   expect_quiet_when({}, {.lossy = true}, [](Producer& producer) {
     return static_cast<bool>(producer.publish("copied by the reader"));
   });
+}
+
+// Handles of the C interface, which the child never closes: it ends.
+struct CHandles {
+  ll_producer* producer = nullptr;
+  ll_consumer* consumer = nullptr;
+
+  explicit CHandles(const char* dir) {
+    ll_station* station = nullptr;
+    (void)ll_station_open_or_create("quiet", dir, nullptr, &station, nullptr);
+    (void)ll_producer_open(station, nullptr, &producer, nullptr);
+    (void)ll_consumer_open(station, nullptr, &consumer, nullptr);
+  }
+  // One published and one claimed, each with a key.
+  bool publish_two() const {
+    ll_publish_options options = LL_PUBLISH_OPTIONS;
+    options.key = ll_text_of("AAPL");
+    ll_slot slot;
+    return ll_producer_publish(producer, "tick", 4, &options, nullptr, nullptr) == LL_OK &&
+           ll_producer_claim(producer, 100, &options, &slot, nullptr) == LL_OK &&
+           ll_producer_commit(producer, &slot, nullptr) == LL_OK;
+  }
+  // How many messages were there.
+  uint64_t read_all() const {
+    const ll_message* messages[LL_RUN_MAX];
+    uint64_t sum = 0;
+    for (size_t count = 1; count != 0; sum += count) {
+      const bool done =
+          ll_consumer_read(consumer, messages, LL_RUN_MAX, &count, nullptr) == LL_OK &&
+          ll_consumer_release(consumer, nullptr) == LL_OK;
+      if (!done) return sum;
+    }
+    return sum;
+  }
+};
+
+TEST_F(QuietPath, GoesThroughTheCInterfaceWithoutTheKernel) {
+  expect_quiet(counted([&] {
+    return [c = CHandles(instance_.folder().c_str())](int batches) {
+      uint64_t messages = 0;
+      for (int batch = 0; batch < batches; ++batch) {
+        for (int count = 0; count < batch_messages; count += 2) {
+          if (!c.publish_two()) return messages;
+        }
+        messages += c.read_all();
+      }
+      return messages;
+    };
+  }));
 }
 
 }  // namespace

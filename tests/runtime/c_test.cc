@@ -1,0 +1,444 @@
+// C: the C interface does what the C++ one does, refuses what cannot be, and crashes at nothing.
+#include "loopline/c.h"
+
+#include <gtest/gtest.h>
+#include <loopline/loopline.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "station_fixture.h"
+
+namespace loopline {
+namespace {
+
+std::string text_of(ll_text text) { return {text.data, text.size}; }
+
+class CTest : public StationTest {
+ protected:
+  CTest() {
+    ll_station_options options = LL_STATION_OPTIONS;
+    options.ring = 64_KiB;
+    EXPECT_EQ(ll_station_create("orders", folder(), &options, &station_, &error_), LL_OK);
+    EXPECT_EQ(ll_producer_open(station_, nullptr, &producer_, &error_), LL_OK);
+    ll_consumer_options reading = LL_CONSUMER_OPTIONS;
+    reading.from = LL_FROM_EARLIEST;
+    EXPECT_EQ(ll_consumer_open(station_, &reading, &consumer_, &error_), LL_OK);
+  }
+  ~CTest() override {
+    ll_consumer_close(consumer_);
+    ll_producer_close(producer_);
+    ll_station_close(station_);
+  }
+
+  const char* folder() const { return dir().c_str(); }
+  ll_status publish(const std::string& text, const ll_publish_options* options = nullptr) {
+    return ll_producer_publish(producer_, text.data(), text.size(), options, nullptr, &error_);
+  }
+  // The run that is there now.
+  std::vector<const ll_message*> run(ll_consumer* consumer) {
+    std::vector<const ll_message*> messages(LL_RUN_MAX);
+    size_t count = 0;
+    EXPECT_EQ(ll_consumer_read(consumer, messages.data(), messages.size(), &count, &error_), LL_OK);
+    messages.resize(count);
+    return messages;
+  }
+  std::vector<std::string> texts_there() {
+    std::vector<std::string> texts;
+    for (const ll_message* message : run(consumer_)) {
+      const ll_bytes payload = ll_message_payload(message);
+      texts.emplace_back(static_cast<const char*>(payload.data), payload.size);
+    }
+    EXPECT_EQ(ll_consumer_release(consumer_, &error_), LL_OK);
+    return texts;
+  }
+  void expect_error(ll_status status, std::string_view words) {
+    EXPECT_EQ(error_.status, status) << error_.message;
+    EXPECT_NE(std::string_view(error_.message).find(words), std::string_view::npos)
+        << error_.message;
+  }
+
+  ll_station* station_ = nullptr;
+  ll_producer* producer_ = nullptr;
+  ll_consumer* consumer_ = nullptr;
+  ll_error error_ = {};
+};
+
+TEST_F(CTest, PublishesAndReads) {
+  EXPECT_EQ(publish("one"), LL_OK);
+  EXPECT_EQ(publish(""), LL_OK);
+  uint64_t sequence = 0;
+  EXPECT_EQ(ll_producer_publish(producer_, "three", 5, nullptr, &sequence, nullptr), LL_OK);
+  EXPECT_EQ(sequence, 3u);
+  EXPECT_EQ(ll_consumer_wait(consumer_, LL_FOR_EVER, &error_), LL_OK);
+  EXPECT_EQ(texts_there(), texts("one", "", "three"));
+  EXPECT_EQ(texts_there(), texts());
+}
+
+TEST_F(CTest, DescribesTheStation) {
+  EXPECT_STREQ(ll_station_name(station_), "main/orders");
+  EXPECT_EQ(ll_station_ring(station_), 64_KiB);
+  EXPECT_EQ(ll_station_max_message(station_), 64_KiB / 8 - 32);
+}
+
+TEST_F(CTest, SendsAllThatTravelsWithAMessage) {
+  const ll_header headers[] = {{ll_text_of("kind"), ll_text_of("quote")},
+                               {ll_text_of("empty"), {nullptr, 0}}};
+  ll_publish_options options = LL_PUBLISH_OPTIONS;
+  options.key = ll_text_of("AAPL");
+  options.id = ll_text_of("77");
+  options.headers = headers;
+  options.header_count = 2;
+  EXPECT_EQ(publish("priced", &options), LL_OK);
+  EXPECT_EQ(publish("plain"), LL_OK);
+  const auto messages = run(consumer_);
+  ASSERT_EQ(messages.size(), 2u);
+  EXPECT_EQ(ll_message_sequence(messages[0]), 1u);
+  EXPECT_GT(ll_message_timestamp_ns(messages[0]), 1'600'000'000'000'000'000u);
+  EXPECT_GT(ll_message_position(messages[1]), ll_message_position(messages[0]));
+  EXPECT_EQ(text_of(ll_message_key(messages[0])), "AAPL");
+  EXPECT_EQ(text_of(ll_message_id(messages[0])), "77");
+  EXPECT_EQ(ll_message_header_count(messages[0]), 2u);
+  EXPECT_EQ(text_of(ll_message_header(messages[0], 0).name), "kind");
+  EXPECT_EQ(text_of(ll_message_header(messages[0], 0).value), "quote");
+  EXPECT_EQ(ll_message_header(messages[0], 1).value.size, 0u);
+  EXPECT_EQ(ll_message_header(messages[0], 2).name.size, 0u);
+  EXPECT_EQ(ll_message_key(messages[1]).size, 0u);
+  EXPECT_EQ(ll_message_header_count(messages[1]), 0u);
+}
+
+TEST_F(CTest, NamesTheProducerWhoWantsIt) {
+  ll_producer_options options = LL_PRODUCER_OPTIONS;
+  options.identified = 1;
+  options.id = 42;
+  options.epoch = 7;
+  ll_producer* known = nullptr;
+  ASSERT_EQ(ll_producer_open(station_, &options, &known, &error_), LL_OK);
+  EXPECT_EQ(ll_producer_id(known), 42u);
+  EXPECT_NE(ll_producer_id(producer_), 0u);
+  EXPECT_EQ(ll_producer_publish(known, "x", 1, nullptr, nullptr, &error_), LL_OK);
+  EXPECT_EQ(publish("y"), LL_OK);
+  const auto messages = run(consumer_);
+  ASSERT_EQ(messages.size(), 2u);
+  const ll_producer_identity identity = ll_message_producer(messages[0]);
+  EXPECT_EQ(identity.id, 42u);
+  EXPECT_EQ(identity.sequence, 1u);
+  EXPECT_EQ(identity.epoch, 7u);
+  EXPECT_EQ(ll_message_producer(messages[1]).id, 0u);
+  ll_producer_close(known);
+}
+
+TEST_F(CTest, ClaimsInPlace) {
+  ll_publish_options options = LL_PUBLISH_OPTIONS;
+  options.key = ll_text_of("k");
+  ll_slot slots[3] = {};
+  for (ll_slot& slot : slots) {
+    ASSERT_EQ(ll_producer_claim(producer_, 5, &options, &slot, &error_), LL_OK);
+    EXPECT_EQ(slot.size, 5u);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(slot.bytes) % 16, 0u);
+    std::memcpy(slot.bytes, "slot ", 5);
+  }
+  EXPECT_EQ(slots[2].sequence, 3u);
+  std::memcpy(slots[2].bytes, "third", 5);
+  EXPECT_EQ(ll_producer_commit(producer_, &slots[2], &error_), LL_OK);
+  EXPECT_EQ(slots[2].bytes, nullptr);
+  EXPECT_EQ(ll_producer_abort(producer_, &slots[1], &error_), LL_OK);
+  EXPECT_EQ(ll_producer_commit(producer_, &slots[0], &error_), LL_OK);
+  EXPECT_EQ(texts_there(), texts("slot ", "third"));
+}
+
+TEST_F(CTest, EndsASlotOnceHoweverManyCopiesThereAre) {
+  ll_slot slot = {};
+  ASSERT_EQ(ll_producer_claim(producer_, 1, nullptr, &slot, &error_), LL_OK);
+  std::memcpy(slot.bytes, "a", 1);
+  ll_slot copy = slot;
+  EXPECT_EQ(ll_producer_commit(producer_, &slot, &error_), LL_OK);
+  EXPECT_EQ(ll_producer_commit(producer_, &slot, &error_), LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_producer_abort(producer_, &copy, &error_), LL_INVALID_ARGUMENT);
+  expect_error(LL_INVALID_ARGUMENT, "already");
+  ll_slot next = {};
+  ASSERT_EQ(ll_producer_claim(producer_, 1, nullptr, &next, &error_), LL_OK);
+  EXPECT_EQ(ll_producer_commit(producer_, &copy, &error_), LL_INVALID_ARGUMENT);
+  copy.index = 1000;
+  EXPECT_EQ(ll_producer_commit(producer_, &copy, &error_), LL_INVALID_ARGUMENT);
+  std::memcpy(next.bytes, "b", 1);
+  EXPECT_EQ(ll_producer_commit(producer_, &next, &error_), LL_OK);
+  EXPECT_EQ(texts_there(), texts("a", "b"));
+}
+
+TEST_F(CTest, AbortsWhatIsOpenWhenItsProducerCloses) {
+  ll_slot slot = {};
+  ASSERT_EQ(ll_producer_claim(producer_, 1, nullptr, &slot, &error_), LL_OK);
+  ll_producer_close(producer_);
+  ASSERT_EQ(ll_producer_open(station_, nullptr, &producer_, &error_), LL_OK);
+  EXPECT_EQ(publish("after"), LL_OK);
+  EXPECT_EQ(texts_there(), texts("after"));
+}
+
+TEST_F(CTest, KeepsTheSpaceOfARunUntilItIsReleased) {
+  ll_publish_options at_once = LL_PUBLISH_OPTIONS;
+  at_once.timeout_ns = 0;
+  const std::string large(8000, 'x');
+  while (publish(large, &at_once) == LL_OK) {
+  }
+  expect_error(LL_FULL, "full");
+  EXPECT_FALSE(run(consumer_).empty());
+  EXPECT_EQ(publish(large, &at_once), LL_FULL);
+  EXPECT_EQ(ll_consumer_release(consumer_, &error_), LL_OK);
+  EXPECT_EQ(publish(large, &at_once), LL_OK);
+}
+
+TEST_F(CTest, TellsALossyConsumerWhatItMissed) {
+  ll_consumer_close(consumer_);
+  ll_consumer_options options = LL_CONSUMER_OPTIONS;
+  options.from = LL_FROM_EARLIEST;
+  options.lossy = 1;
+  ASSERT_EQ(ll_consumer_open(station_, &options, &consumer_, &error_), LL_OK);
+  for (int count = 0; count < 100; ++count) ASSERT_EQ(publish(std::string(4000, 'x')), LL_OK);
+  const auto messages = run(consumer_);
+  ASSERT_FALSE(messages.empty());
+  const ll_gap gap = ll_consumer_gap(consumer_);
+  EXPECT_EQ(gap.first, 1u);
+  EXPECT_EQ(gap.first + gap.count, ll_message_sequence(messages[0]));
+  EXPECT_EQ(ll_consumer_gap(consumer_).count, 0u);
+}
+
+TEST_F(CTest, BeginsWhereItIsTold) {
+  for (const char* text : {"one", "two", "three"}) ASSERT_EQ(publish(text), LL_OK);
+  const struct {
+    uint32_t from;
+    uint64_t value;
+    size_t count;
+  } places[] = {{LL_FROM_SEQUENCE, 2, 2}, {LL_FROM_LAST, 1, 1}, {LL_FROM_TIME, 0, 3}};
+  for (const auto& place : places) {
+    ll_consumer_close(consumer_);
+    ll_consumer_options options = LL_CONSUMER_OPTIONS;
+    options.from = place.from;
+    options.from_value = place.value;
+    ASSERT_EQ(ll_consumer_open(station_, &options, &consumer_, &error_), LL_OK);
+    EXPECT_EQ(texts_there().size(), place.count);
+  }
+}
+
+TEST_F(CTest, ReadsOnePartitionOrAll) {
+  ll_station_options wanted = LL_STATION_OPTIONS;
+  wanted.ring = 64_KiB;
+  wanted.partitions = 3;
+  wanted.when_full = LL_WHEN_FULL_DROP_OLDEST;
+  ll_station* keyed = nullptr;
+  ASSERT_EQ(ll_station_create("keyed", folder(), &wanted, &keyed, &error_), LL_OK);
+  ll_producer_close(producer_);
+  ASSERT_EQ(ll_producer_open(keyed, nullptr, &producer_, &error_), LL_OK);
+  for (int count = 0; count < 6; ++count) ASSERT_EQ(publish("x"), LL_OK);
+  ll_consumer_options options = LL_CONSUMER_OPTIONS;
+  options.from = LL_FROM_EARLIEST;
+  for (const uint32_t partition : {LL_ALL_PARTITIONS, 2u}) {
+    options.partition = partition;
+    ll_consumer_close(consumer_);
+    ASSERT_EQ(ll_consumer_open(keyed, &options, &consumer_, &error_), LL_OK);
+    size_t seen = 0;
+    for (auto messages = run(consumer_); !messages.empty(); messages = run(consumer_)) {
+      seen += messages.size();
+      if (partition == 2) {
+        EXPECT_EQ(ll_message_partition(messages[0]), 2u);
+      }
+    }
+    EXPECT_EQ(seen, partition == 2 ? 2u : 6u);
+  }
+  options.partition = 3;
+  ll_consumer* none = nullptr;
+  EXPECT_EQ(ll_consumer_open(keyed, &options, &none, &error_), LL_NOT_FOUND);
+  ll_station_close(keyed);
+}
+
+TEST_F(CTest, WaitsForAMessageOrUntilItsTime) {
+  EXPECT_EQ(ll_consumer_wait(consumer_, 0, &error_), LL_TIMED_OUT);
+  EXPECT_EQ(ll_consumer_wait(consumer_, 1'000'000, &error_), LL_TIMED_OUT);
+  expect_error(LL_TIMED_OUT, "nothing to read");
+  EXPECT_EQ(ll_consumer_wait(consumer_, -3, &error_), LL_INVALID_ARGUMENT);
+  std::thread other([this] {
+    ll_producer* producer = nullptr;
+    ASSERT_EQ(ll_producer_open(station_, nullptr, &producer, nullptr), LL_OK);
+    EXPECT_EQ(ll_producer_publish(producer, "x", 1, nullptr, nullptr, nullptr), LL_OK);
+    ll_producer_close(producer);
+  });
+  EXPECT_EQ(ll_consumer_wait(consumer_, LL_FOR_EVER, &error_), LL_OK);
+  other.join();
+}
+
+TEST_F(CTest, OpensWhatIsThereAndCreatesWhatIsNot) {
+  ll_station* station = nullptr;
+  EXPECT_EQ(ll_station_open("trades", folder(), &station, &error_), LL_NOT_FOUND);
+  expect_error(LL_NOT_FOUND, "trades");
+  EXPECT_EQ(station, nullptr);
+  EXPECT_EQ(ll_station_create("orders", folder(), nullptr, &station, &error_), LL_ALREADY_EXISTS);
+  EXPECT_EQ(ll_station_open_or_create("trades", folder(), nullptr, &station, &error_), LL_OK);
+  ll_station_close(station);
+  ll_station_options other = LL_STATION_OPTIONS;
+  other.ring = 128_KiB;
+  EXPECT_EQ(ll_station_open_or_create("orders", folder(), &other, &station, &error_),
+            LL_ALREADY_EXISTS);
+  expect_error(LL_ALREADY_EXISTS, "ring");
+}
+
+TEST_F(CTest, AsksForEveryOptionOfAStation) {
+  ll_station_options options = LL_STATION_OPTIONS;
+  options.ring = 64_KiB;
+  options.max_message = 100;
+  options.exclusive = LL_YES;
+  options.when_full = LL_WHEN_FULL_REJECT;
+  options.timestamp = LL_TIMESTAMP_OFF;
+  options.mode = 0600;
+  ll_station* station = nullptr;
+  ASSERT_EQ(ll_station_create("picky", folder(), &options, &station, &error_), LL_OK)
+      << error_.message;
+  EXPECT_EQ(ll_station_max_message(station), 100u);
+  ll_station_close(station);
+  const auto same = Station::open_or_create("picky",
+                                            {.ring = 64_KiB,
+                                             .max_message = 100,
+                                             .exclusive = true,
+                                             .when_full = WhenFull::reject,
+                                             .timestamp = Timestamp::off},
+                                            dir());
+  EXPECT_TRUE(same) << same.fault().message();
+}
+
+TEST_F(CTest, IsToldWhenTheStationIsRemoved) {
+  EXPECT_EQ(publish("last"), LL_OK);
+  EXPECT_EQ(ll_station_remove("orders", folder(), &error_), LL_OK);
+  EXPECT_EQ(publish("late"), LL_CLOSED);
+  EXPECT_EQ(texts_there(), texts("last"));
+  EXPECT_EQ(ll_consumer_wait(consumer_, LL_FOR_EVER, &error_), LL_OK);
+  const ll_message* message = nullptr;
+  size_t count = 0;
+  EXPECT_EQ(ll_consumer_read(consumer_, &message, 1, &count, &error_), LL_CLOSED);
+  expect_error(LL_CLOSED, "removed");
+  EXPECT_EQ(ll_station_remove("orders", folder(), &error_), LL_NOT_FOUND);
+}
+
+TEST_F(CTest, RefusesOptionsThatCannotBe) {
+  ll_consumer* consumer = nullptr;
+  ll_consumer_options reading = LL_CONSUMER_OPTIONS;
+  reading.from = 99;
+  EXPECT_EQ(ll_consumer_open(station_, &reading, &consumer, &error_), LL_INVALID_ARGUMENT);
+  expect_error(LL_INVALID_ARGUMENT, "from 99");
+  ll_station* station = nullptr;
+  ll_station_options options = LL_STATION_OPTIONS;
+  options.timestamp = 4;
+  EXPECT_EQ(ll_station_create("x", folder(), &options, &station, &error_), LL_INVALID_ARGUMENT);
+  expect_error(LL_INVALID_ARGUMENT, "timestamp 4");
+  ll_publish_options sending = LL_PUBLISH_OPTIONS;
+  sending.timeout_ns = -3;
+  EXPECT_EQ(publish("x", &sending), LL_INVALID_ARGUMENT);
+  sending = LL_PUBLISH_OPTIONS;
+  sending.key = {nullptr, 3};
+  EXPECT_EQ(publish("x", &sending), LL_INVALID_ARGUMENT);
+  sending = LL_PUBLISH_OPTIONS;
+  sending.header_count = 1;
+  EXPECT_EQ(publish("x", &sending), LL_INVALID_ARGUMENT);
+  expect_error(LL_INVALID_ARGUMENT, "NULL");
+}
+
+// The options of programs that are older, and newer, than the library.
+TEST_F(CTest, TakesOptionsOfOtherSizes) {
+  struct Newer {
+    ll_consumer_options known = LL_CONSUMER_OPTIONS;
+    uint64_t unknown = 0;
+  } newer;
+  newer.known.size = sizeof newer;
+  ll_consumer* consumer = nullptr;
+  EXPECT_EQ(ll_consumer_open(station_, &newer.known, &consumer, &error_), LL_OK);
+  ll_consumer_close(consumer);
+  newer.unknown = 1;
+  EXPECT_EQ(ll_consumer_open(station_, &newer.known, &consumer, &error_), LL_UNSUPPORTED);
+  expect_error(LL_UNSUPPORTED, "newer libloopline");
+
+  ll_publish_options older = LL_PUBLISH_OPTIONS;
+  older.size = offsetof(ll_publish_options, id);
+  older.key = ll_text_of("k");
+  older.timeout_ns = -77;  // not its own field
+  EXPECT_EQ(publish("x", &older), LL_OK);
+  older.size = 0;
+  EXPECT_EQ(publish("x", &older), LL_INVALID_ARGUMENT);
+  expect_error(LL_INVALID_ARGUMENT, "size of the options");
+}
+
+TEST_F(CTest, AnswersEveryNull) {
+  ll_station* station = nullptr;
+  ll_slot slot = {};
+  size_t count = 0;
+  const ll_message* message = nullptr;
+  EXPECT_EQ(ll_station_open(nullptr, folder(), &station, &error_), LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_station_open("orders", folder(), nullptr, &error_), LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_station_remove(nullptr, nullptr, &error_), LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_producer_open(nullptr, nullptr, &producer_, &error_), LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_producer_open(station_, nullptr, nullptr, &error_), LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_producer_claim(nullptr, 1, nullptr, &slot, &error_), LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_producer_claim(producer_, 1, nullptr, nullptr, &error_), LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_producer_commit(producer_, nullptr, &error_), LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_producer_commit(producer_, &slot, &error_), LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_producer_abort(nullptr, &slot, &error_), LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_producer_publish(nullptr, "x", 1, nullptr, nullptr, &error_), LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_producer_publish(producer_, nullptr, 1, nullptr, nullptr, &error_),
+            LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_consumer_open(nullptr, nullptr, &consumer_, &error_), LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_consumer_open(station_, nullptr, nullptr, nullptr), LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_consumer_read(nullptr, &message, 1, &count, &error_), LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_consumer_read(consumer_, nullptr, 1, &count, &error_), LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_consumer_read(consumer_, &message, 1, nullptr, &error_), LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_consumer_release(nullptr, &error_), LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_consumer_wait(nullptr, 0, nullptr), LL_INVALID_ARGUMENT);
+  ll_station_close(nullptr);
+  ll_producer_close(nullptr);
+  ll_consumer_close(nullptr);
+  EXPECT_STREQ(ll_station_name(nullptr), "");
+  EXPECT_EQ(ll_station_ring(nullptr) + ll_station_max_message(nullptr), 0u);
+  EXPECT_EQ(ll_producer_id(nullptr) + ll_consumer_gap(nullptr).count, 0u);
+  EXPECT_EQ(ll_message_sequence(nullptr) + ll_message_payload(nullptr).size, 0u);
+  EXPECT_EQ(ll_message_key(nullptr).size + ll_message_header(nullptr, 0).name.size, 0u);
+  EXPECT_EQ(ll_text_of(nullptr).size, 0u);
+}
+
+TEST_F(CTest, NamesEveryStatus) {
+  EXPECT_STREQ(ll_status_name(LL_OK), "ok");
+  EXPECT_STREQ(ll_status_name(LL_NOT_FOUND), "not_found");
+  EXPECT_STREQ(ll_status_name(LL_IO_ERROR), "io_error");
+  EXPECT_STREQ(ll_status_name(static_cast<ll_status>(31)), "unknown");
+}
+
+TEST_F(CTest, CutsAMessageThatIsTooLongForTheError) {
+  const std::string name(3000, 'n');
+  ll_station* station = nullptr;
+  EXPECT_EQ(ll_station_open(name.c_str(), folder(), &station, &error_), LL_INVALID_ARGUMENT);
+  EXPECT_LT(std::strlen(error_.message), sizeof error_.message);
+  EXPECT_GT(std::strlen(error_.message), 0u);
+}
+
+TEST_F(CTest, AnswersForkedInAChild) {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    const bool both =
+        publish("child") == LL_FORKED && ll_consumer_wait(consumer_, 0, &error_) == LL_FORKED;
+    ::_exit(both ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(publish("parent"), LL_OK);
+  EXPECT_EQ(texts_there(), texts("parent"));
+}
+
+TEST_F(CTest, GoesOnAfterItsStationHandleIsClosed) {
+  ll_station_close(station_);
+  station_ = nullptr;
+  EXPECT_EQ(publish("still"), LL_OK);
+  EXPECT_EQ(texts_there(), texts("still"));
+}
+
+}  // namespace
+}  // namespace loopline
