@@ -75,7 +75,8 @@ TEST_F(Completion, OffersOptionsAndTheirWords) {
   EXPECT_THAT(options, Not(Contains("--ring")));
   EXPECT_EQ(offered({program(), "station", "ls", "--format", ""}), (Words{"text", "wide", "json"}));
   EXPECT_EQ(offered({program(), "station", "ls", "--format", "=", "w"}), (Words{"wide"}));
-  EXPECT_EQ(offered({program(), "station", "add", "--when-full", ""}), (Words{"block", "reject"}));
+  EXPECT_EQ(offered({program(), "station", "add", "--when-full", ""}),
+            (Words{"block", "reject", "drop-oldest"}));
   EXPECT_EQ(offered({program(), "consume", "--records", ""}), (Words{"lines", "length-prefixed"}));
   EXPECT_EQ(offered({program(), "completion", ""}), (Words{"bash", "zsh", "fish"}));
   EXPECT_TRUE(offered({program(), "station", "add", "--ring", ""}).empty());
