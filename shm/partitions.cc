@@ -35,6 +35,12 @@ RingOptions options_like(const RingHeader& first, uint32_t partition) {
 
 bool is(const Fault& fault, FaultCode code) { return fault.code() == code; }
 
+// Sealed by a dead remover, or nothing that anybody could attach to.
+bool needs_no_seal(const Fault& fault) {
+  return is(fault, FaultCode::closed) || is(fault, FaultCode::corrupted) ||
+         is(fault, FaultCode::version_mismatch);
+}
+
 }  // namespace
 
 // Room for all was found with partition 0; if it was taken meanwhile there is no station after all.
@@ -85,7 +91,7 @@ Status Directory::remove_station(const StationName& name) const {
   LL_TRY(roster, this->roster());
   for (uint32_t partition = first.header().partitions - 1; partition > 0; --partition) {
     auto other = attach_or_make(first, partition, Access::produce);
-    if (!other && is(other.fault(), FaultCode::closed)) continue;  // sealed by a dead remover
+    if (!other && needs_no_seal(other.fault())) continue;
     if (!other) return other.fault();
     LL_TRY_STATUS(Attached::make(std::move(*other), roster, *this)->seal_for_good());
   }

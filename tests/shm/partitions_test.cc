@@ -104,6 +104,14 @@ TEST_F(Partitions, AreRemovedThoughOneIsMissing) {
   EXPECT_EQ(ring_count(), 0u);
 }
 
+TEST_F(Partitions, AreRemovedThoughOneIsDamaged) {
+  must(directory_.create(three()));
+  ASSERT_EQ(::truncate(directory_.ring_path(orders_, 1, 1).c_str(), 100), 0);
+  EXPECT_EQ(code_of(attach(1)), FaultCode::corrupted);
+  must(directory_.remove_station(orders_));
+  EXPECT_EQ(ring_count(), 0u);
+}
+
 TEST_F(Partitions, WhoseRemoverDiedAreRemovedByWhoComesNext) {
   for (const bool by_creator : {false, true}) {
     must(directory_.create(three()));
