@@ -61,14 +61,21 @@ struct BenchArguments {
   std::string wait = "adaptive";  // spin | adaptive | park
 };
 
+struct RingShowArguments {
+  std::string station;
+  uint32_t partition = 0;
+};
+
 struct RingDumpArguments {
   std::string station;
+  uint32_t partition = 0;
   uint64_t from = 0;   // sequence
   uint64_t limit = 0;  // 0: no bound
 };
 
 struct RingWatchArguments {
   std::string station;
+  uint32_t partition = 0;
   std::string every = "1s";
   uint64_t count = 0;  // 0: until Ctrl-C
 };
@@ -94,7 +101,7 @@ Status station_info(Output& out, const std::string& name);
 Status station_rm(Output& out, const StationRmArguments& arguments);
 Status produce(Output& out, const ProduceArguments& arguments);
 Status consume(Output& out, const ConsumeArguments& arguments);
-Status ring_show(Output& out, const std::string& station);
+Status ring_show(Output& out, const RingShowArguments& arguments);
 Status ring_dump(Output& out, const RingDumpArguments& arguments);
 Status ring_watch(Output& out, const RingWatchArguments& arguments);
 Status process_ls(Output& out, ProcessArguments& arguments);

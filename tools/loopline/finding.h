@@ -18,9 +18,10 @@ struct Finding {
   std::string code;  // a word for programs: "full", "clock"
   Level level = Level::ok;
   std::string text;
-  std::string remedy;                // what to do next; empty where nothing is to be done
-  std::string done;                  // what --fix did
-  std::optional<shm::Occupant> who;  // who causes it
+  std::string remedy;                      // what to do next; empty where nothing is to be done
+  std::string done;                        // what --fix did
+  std::optional<shm::Occupant> who;        // who causes it
+  std::optional<uint32_t> partition = {};  // where, if the station has several
 };
 
 Level worst_of(const std::vector<Finding>& findings);

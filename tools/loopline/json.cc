@@ -206,6 +206,7 @@ Json findings_of(const std::vector<Finding>& findings) {
                 {"text", finding.text},
                 {"remedy", finding.remedy}};
     if (!finding.done.empty()) one["done"] = finding.done;
+    if (finding.partition) one["partition"] = *finding.partition;
     if (finding.who) {
       one["who"] = occupant_of(*finding.who);
       one["who"]["state"] = state_text(*finding.who);
@@ -289,12 +290,11 @@ std::string json_of(const std::vector<Attachment>& attached) {
   return dump(json);
 }
 
-std::string json_of_why(const shm::RingSnapshot& snapshot, double messages_per_s, double fill,
-                        const std::vector<Finding>& findings) {
-  Json json = {{"station", name_of(snapshot)},
-               {"state", state_of(snapshot)},
-               {"messages_per_s", messages_per_s},
-               {"fill", fill},
+std::string json_of_why(const WhySummary& summary, const std::vector<Finding>& findings) {
+  Json json = {{"station", summary.station},
+               {"state", summary.state},
+               {"messages_per_s", summary.messages_per_s},
+               {"fill", summary.fill},
                {"worst", text_of(worst_of(findings))}};
   json["findings"] = findings_of(findings);
   return dump(json);

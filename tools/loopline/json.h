@@ -31,6 +31,14 @@ struct ProduceSummary {
   uint64_t last_sequence = 0;
 };
 
+// What `why` says of a station before its findings.
+struct WhySummary {
+  std::string station;
+  std::string state;  // of the first partition that is not open
+  double messages_per_s = 0;
+  double fill = 0;  // of the fullest partition, 0 to 1
+};
+
 // Without a newline behind them.
 std::string json_of(const Fault& fault);
 std::string json_of(const shm::RingSnapshot& snapshot);  // ring show: everything
@@ -43,8 +51,7 @@ std::string json_of(const Gap& gap);
 std::string json_of(const shm::FrameFacts& frame);             // ring dump
 std::string json_of(const RingFigures& figures);               // ring watch
 std::string json_of(const std::vector<Attachment>& attached);  // process ls
-std::string json_of_why(const shm::RingSnapshot& snapshot, double messages_per_s, double fill,
-                        const std::vector<Finding>& findings);
+std::string json_of_why(const WhySummary& summary, const std::vector<Finding>& findings);
 std::string json_of_doctor(const std::vector<Finding>& findings);
 std::string json_of(const BenchResult& result);
 std::string json_of(const DemoResult& result);

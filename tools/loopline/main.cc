@@ -231,15 +231,23 @@ class CommandLine {
                    "never hold producers back; what was missed is told on stderr");
   }
 
+  // Which ring: a station, and one of its partitions.
+  template <class Arguments>
+  static void add_place(CLI::App* verb, Arguments& arguments) {
+    verb->add_option("STATION", arguments.station, "which one")->required();
+    verb->add_option("--partition", arguments.partition, "which of its rings (default 0)")
+        ->type_name("NUMBER");
+  }
+
   void add_ring() {
     auto* ring = noun("ring", "the ring itself, drawn");
     auto* show = verb(
         ring, "show", "its window, open claims, producers and consumers",
-        [this](Output& out) { return ring_show(out, name_); }, true);
-    show->add_option("STATION", name_, "which one")->required();
+        [this](Output& out) { return ring_show(out, ring_show_); }, true);
+    add_place(show, ring_show_);
     auto* dump = verb(ring, "dump", "every frame in it, with its first bytes",
                       [this](Output& out) { return ring_dump(out, dump_); });
-    dump->add_option("STATION", dump_.station, "which one")->required();
+    add_place(dump, dump_);
     dump->add_option("--from", dump_.from, "begin with this sequence")->type_name("SEQUENCE");
     dump->add_option("--limit", dump_.limit, "stop after as many frames")
         ->type_name("NUMBER")
@@ -250,7 +258,7 @@ class CommandLine {
         "up or died) and open claims. It attaches to nothing and holds nobody up.");
     auto* watch = verb(ring, "watch", "rates, fill and lag, again and again",
                        [this](Output& out) { return ring_watch(out, ring_watch_); });
-    watch->add_option("STATION", ring_watch_.station, "which one")->required();
+    add_place(watch, ring_watch_);
     watch->add_option("--every", ring_watch_.every, "how often (default 1s)")->type_name("TIME");
     watch->add_option("--count", ring_watch_.count, "stop after as many (default: Ctrl-C)")
         ->type_name("NUMBER")
@@ -362,6 +370,7 @@ class CommandLine {
   StationRmArguments rm_;
   ProduceArguments produce_;
   ConsumeArguments consume_;
+  RingShowArguments ring_show_;
   RingDumpArguments dump_;
   RingWatchArguments ring_watch_;
   ProcessArguments process_;

@@ -113,16 +113,21 @@ void print_marks(Output& out, const shm::RingSnapshot& snapshot) {
 
 }  // namespace
 
-Status ring_show(Output& out, const std::string& station) {
+Status ring_show(Output& out, const RingShowArguments& arguments) {
   LL_TRY(viewer, Viewer::open(out.dir()));
-  LL_TRY(snapshot, viewer.station(station));
+  LL_TRY(snapshot, viewer.station(arguments.station, {}, arguments.partition));
   if (out.is_json()) {
     out.line(json_of(snapshot));
     return ok();
   }
   const bool is_open = std::string_view(state_of(snapshot)) == "open";
-  out.line(fmt::format("{}  ring of {}, generation {}, {}",
-                       out.paint(Color::bold, name_of(snapshot)),
+  const shm::RingHeader& header = snapshot.header;
+  const std::string which =
+      header.partitions == 1
+          ? ""
+          : fmt::format("partition {} of {}, ", header.partition, header.partitions);
+  out.line(fmt::format("{}  {}ring of {}, generation {}, {}",
+                       out.paint(Color::bold, name_of(snapshot)), which,
                        format_size(snapshot.header.capacity), snapshot.header.generation,
                        out.paint(is_open ? Color::green : Color::red, state_of(snapshot))));
   if (!snapshot.damage.empty()) {

@@ -115,7 +115,7 @@ Status ring_dump(Output& out, const RingDumpArguments& arguments) {
   LL_TRY(viewer, Viewer::open(out.dir()));
   shm::InspectOptions no_walk;
   no_walk.walk = false;
-  LL_TRY(snapshot, viewer.station(arguments.station, no_walk));
+  LL_TRY(snapshot, viewer.station(arguments.station, no_walk, arguments.partition));
   shm::FramesOptions options;
   options.first_sequence = arguments.from;
   options.head_bytes_max = out.is_wide() || out.is_json() ? head_bytes_wide : head_bytes;

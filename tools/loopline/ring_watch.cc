@@ -120,12 +120,12 @@ Status ring_watch(Output& out, const RingWatchArguments& arguments) {
   if (period_ns == 0) return Fault(FaultCode::invalid_argument, "--every takes a time above 0");
   LL_TRY(viewer, Viewer::open(out.dir()));
   Rates rates;
-  LL_TRY(first, viewer.station(arguments.station));
+  LL_TRY(first, viewer.station(arguments.station, {}, arguments.partition));
   figures_of(std::move(first), rates);
   for (uint64_t count = 0; arguments.count == 0 || count < arguments.count; ++count) {
     pause_for(period_ns);
     if (stop_requested() || out.is_closed()) break;
-    LL_TRY(snapshot, viewer.station(arguments.station));
+    LL_TRY(snapshot, viewer.station(arguments.station, {}, arguments.partition));
     print(out, figures_of(std::move(snapshot), rates));
   }
   return ok();
