@@ -107,6 +107,17 @@ TEST_F(Doctor, LeavesARingWithSomebodyAliveToThem) {
   EXPECT_EQ(messages("orders"), 2u);
 }
 
+TEST_F(Doctor, KeepsAStationOfWhichOnePartitionIsStillRead) {
+  told({"station", "add", "orders", "--ring=64KiB", "--partitions=2"});
+  killed_in_a_claim("orders", instance_.folder());
+  const Station station = must(Station::open("orders", instance_.folder()));
+  {
+    const Consumer reader = must(station.consumer({.partition = 1}));
+    EXPECT_EQ(check("stale-ring", {"--fix", "--yes"}), nullptr);
+    told({"station", "info", "orders"});
+  }
+}
+
 TEST_F(Doctor, FinishesARemovalThatSomebodyBegan) {
   add("orders");
   const auto directory = must(shm::Directory::open(paths_));

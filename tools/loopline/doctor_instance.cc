@@ -66,6 +66,7 @@ class InstanceDoctor {
   void check_strangers();
   void check_stranger(const std::string& path);
   void check_empty();
+  bool is_used_elsewhere(const Listed& ring) const;
   Status sweep(const Listed& ring) const;
 
   const Directory& directory_;
@@ -156,6 +157,24 @@ void InstanceDoctor::check_removed(const Listed& ring) {
   findings_.push_back(std::move(finding));
 }
 
+// Whether somebody who is not known to be dead uses another ring of the station: it goes as a whole.
+bool InstanceDoctor::is_used_elsewhere(const Listed& ring) const {
+  const auto rings = directory_.list();
+  if (!rings) return true;
+  for (const Listed& other : *rings) {
+    if (other.name.text() != ring.name.text() || other.path == ring.path) continue;
+    shm::InspectOptions options;
+    options.walk = false;
+    const auto snapshot = shm::inspect(other.path, roster_.get(), options);
+    if (!snapshot) continue;
+    Attendance attendance;
+    count(snapshot->producers, attendance);
+    count(snapshot->cursors, attendance);
+    if (attendance.others != 0) return true;
+  }
+  return false;
+}
+
 // As whoever attaches would; takes no seat and no slot.
 Status InstanceDoctor::sweep(const Listed& ring) const {
   LL_TRY(mapping, directory_.attach_generation(ring.name, ring.partition, ring.generation,
@@ -174,7 +193,7 @@ void InstanceDoctor::check_dead(const Listed& ring, const shm::RingSnapshot& sna
                                 const Attendance& attendance) {
   const std::string name = ring.name.text();
   const uint64_t messages = snapshot.frontier.second - snapshot.oldest.second;
-  const bool is_stale = attendance.others == 0;
+  const bool is_stale = attendance.others == 0 && !is_used_elsewhere(ring);
   Finding finding{is_stale ? "stale-ring" : "dead-places", Level::warning, "", "", "", {}};
   finding.text =
       fmt::format("{}: {} left by processes that died", name, counted(attendance.dead, "place"));
