@@ -157,7 +157,7 @@ void InstanceDoctor::check_removed(const Listed& ring) {
   findings_.push_back(std::move(finding));
 }
 
-// Whether somebody who is not known to be dead uses another ring of the station: it goes as a whole.
+// Whether anyone not known to be dead uses another ring of the station: it goes as a whole.
 bool InstanceDoctor::is_used_elsewhere(const Listed& ring) const {
   const auto rings = directory_.list();
   if (!rings) return true;
