@@ -19,6 +19,10 @@ bool contains(const Fault& fault, const std::string& words) {
 
 // ---- where it begins -------------------------------------------------------
 
+Consumer joined(const TestStation& station, bool lossy, From from) {
+  return lossy ? station.lossy(from) : station.lossless(from);
+}
+
 TEST(Consumer, FromEarliestGetsWhatIsThere) {
   TestStation station;
   Producer producer = station.producer();
@@ -34,7 +38,7 @@ TEST(Consumer, FromLatestGetsWhatComes) {
     TestStation station;
     Producer producer = station.producer();
     write(producer, "one");
-    Consumer consumer = lossy ? station.lossy(From::latest) : station.lossless(From::latest);
+    Consumer consumer = joined(station, lossy, From::latest);
     EXPECT_FALSE(must(consumer.wait(0)));
     write(producer, "two");
     EXPECT_TRUE(must(consumer.wait(wait_for_ever)));
@@ -48,11 +52,9 @@ TEST(Consumer, FromASequenceGetsItAndWhatFollows) {
     TestStation station;
     Producer producer = station.producer();
     for (const char* text : {"one", "two", "three"}) write(producer, text);
-    const auto from = [&](From place) {
-      return lossy ? station.lossy(place) : station.lossless(place);
-    };
-    Consumer second = from(From::sequence(2)), first = from(From::sequence(0));
-    Consumer to_come = from(From::sequence(5));
+    Consumer second = joined(station, lossy, From::sequence(2)),
+             first = joined(station, lossy, From::sequence(0));
+    Consumer to_come = joined(station, lossy, From::sequence(5));
     EXPECT_EQ(read(second), texts("two", "three"));
     EXPECT_EQ(read(first), texts("one", "two", "three"));
     EXPECT_EQ(read(to_come), texts());
@@ -69,8 +71,7 @@ TEST(Consumer, IsToldWhatIsNoLongerThereOfWhatItAskedFor) {
     TestStation station;
     Producer producer = station.producer();
     for (int count = 1; count <= 500; ++count) write(producer, std::to_string(count));
-    Consumer consumer =
-        lossy ? station.lossy(From::sequence(7)) : station.lossless(From::sequence(7));
+    Consumer consumer = joined(station, lossy, From::sequence(7));
     const auto got = read(consumer);
     const Gap gap = consumer.take_gap();
     EXPECT_EQ(gap.first, 7u);
@@ -99,10 +100,9 @@ TEST(Consumer, FromLastGetsTheNewest) {
     TestStation station;
     Producer producer = station.producer();
     for (const char* text : {"one", "two", "three"}) write(producer, text);
-    const auto from = [&](From place) {
-      return lossy ? station.lossy(place) : station.lossless(place);
-    };
-    Consumer two = from(From::last(2)), all = from(From::last(99)), none = from(From::last(0));
+    Consumer two = joined(station, lossy, From::last(2)),
+             all = joined(station, lossy, From::last(99)),
+             none = joined(station, lossy, From::last(0));
     write(producer, "four");
     EXPECT_EQ(read(two), texts("two", "three", "four"));
     EXPECT_EQ(read(all), texts("one", "two", "three", "four"));
@@ -119,11 +119,9 @@ TEST(Consumer, FromATimeGetsWhatIsNotOlder) {
     write(producer, "before");
     const uint64_t now = utc_ns();
     write(producer, "after");
-    const auto from = [&](From place) {
-      return lossy ? station.lossy(place) : station.lossless(place);
-    };
-    Consumer exact = from(From::time(now)), all = from(From::time(0));
-    Consumer none = from(From::time(~0ull));
+    Consumer exact = joined(station, lossy, From::time(now)),
+             all = joined(station, lossy, From::time(0));
+    Consumer none = joined(station, lossy, From::time(~0ull));
     EXPECT_EQ(read(exact), texts("after"));
     EXPECT_EQ(read(all), texts("before", "after"));
     EXPECT_EQ(read(none), texts());
