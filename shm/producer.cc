@@ -19,6 +19,12 @@ Fault forked_fault(const Attached& attached) {
               "\" belongs to the parent process; open one of its own after fork"};
 }
 
+// A successor may say something else than the ring before it.
+uint64_t deadline_in(const RingHeader& header, uint64_t deadline_ns) {
+  if (deadline_ns != wait_as_station_says) return deadline_ns;
+  return header.when_full == WhenFull::reject ? 0 : wait_for_ever;
+}
+
 }  // namespace
 
 Result<Producer> Producer::open(std::shared_ptr<Attached> attached) {
@@ -162,7 +168,7 @@ Fault Producer::too_large(uint64_t body_size) const {
 Status Producer::claim_slowly(uint64_t body_size, uint64_t deadline_ns, Claim& claim) {
   LL_TRY_STATUS(ensure_here());
   const uint64_t bytes = frame_size(body_size);
-  Waiter waiter(wait_kind, deadline_ns);
+  Waiter waiter(wait_kind, deadline_in(attached_->header(), deadline_ns));
   const uint64_t started = monotonic_ns();
   uint32_t confusions = 0;
   for (;;) {
@@ -177,6 +183,7 @@ Status Producer::claim_slowly(uint64_t body_size, uint64_t deadline_ns, Claim& c
         break;
       case ClaimOutcome::sealed:
         LL_TRY_STATUS(follow());
+        waiter = Waiter(wait_kind, deadline_in(attached_->header(), deadline_ns));
         break;
       case ClaimOutcome::confused:
         if (++confusions == 16) {

@@ -154,7 +154,6 @@ Result<Producer> Station::producer(const ProducerOptions& options) const {
   auto state = std::make_unique<ProducerState>();
   for (uint32_t partition = 0; partition < state_->partitions; ++partition) {
     LL_TRY(attached, state_->attach(shm::Access::produce, partition));
-    state->reject = attached->header().when_full == shm::WhenFull::reject;
     LL_TRY(ring, shm::Producer::open(attached));
     state->rings.push_back(std::move(ring));
   }
