@@ -18,16 +18,15 @@
 namespace loopline::shm {
 
 inline void ring(BellLine& bell) {
-  bell.parked.exchange(0, std::memory_order_acq_rel);     // acq_rel [park]: before the doorbell
+  bell.parked.exchange(0, std::memory_order_acq_rel);  // acq_rel [park]: before the doorbell
   bell.doorbell.fetch_add(1, std::memory_order_acq_rel);  // acq_rel [park]: what they wait on
   futex_wake_all(bell.doorbell);
 }
 
 inline void ring_if_parked(BellLine& bell) {
-  fence(std::memory_order_seq_cst);                                     // seq_cst [park]
+  fence(std::memory_order_seq_cst);  // seq_cst [park]
   const uint32_t parked = bell.parked.load(std::memory_order_relaxed);  // relaxed: the fence orders
-  if (parked != 0) [[unlikely]]
-    shm::ring(bell);
+  if (parked != 0) [[unlikely]] shm::ring(bell);
 }
 
 // The doorbell's value BEFORE the caller looks again; then its parked bit; then the fence.
