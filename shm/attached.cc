@@ -163,7 +163,7 @@ Status Attached::seal_with_successor(const RingOptions& options) {
   janitor().sweep();
   const Status made = make_successor(options);
   // There already: a sealer died after step 1, or another one is at work; its parameters stand.
-  if (!made && made.fault().code() != FaultCode::already_exists) return made;
+  if (!made && made.fault().code() != FaultCode::already_exists) return made.fault();
   return seal_to_state(seal_to(header().generation + 1));
 }
 

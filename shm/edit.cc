@@ -161,7 +161,7 @@ void Editor::drop_all_unborn() const {
 Status Editor::make_ready(const Ring& ring, const RingOptions& target) {
   const Status made = ring->make_successor(target);
   if (made) return ok();
-  if (made.fault().code() != FaultCode::already_exists) return made;
+  if (made.fault().code() != FaultCode::already_exists) return made.fault();
   drop_unborn(ring);
   return ring->make_successor(target);
 }

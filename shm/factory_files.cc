@@ -113,7 +113,7 @@ Status remove_whatever_it_is(const Directory& directory, const StationName& stat
   const FaultCode code = removed.fault().code();
   const bool is_useless = code == FaultCode::corrupted || code == FaultCode::version_mismatch;
   if (is_useless && directory.unlink(station, 0)) return ok();
-  return removed;
+  return removed.fault();
 }
 
 // Under the lock nobody makes a station, so that one who finds none leaves none behind. False: it

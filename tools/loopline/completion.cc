@@ -88,6 +88,8 @@ std::string kind_word(const Completed& place) {
   switch (place.kind) {
     case Kind::stations:
       return "stations";
+    case Kind::factories:
+      return "factories";
     case Kind::files:
       return "files";
     case Kind::folders:
@@ -166,7 +168,9 @@ std::string zsh_cases(const CommandNode& root) {
 std::string fish_offer(const Completed& place) {
   switch (place.kind) {
     case Kind::stations:
-      return "-x -a '(__loopline_stations)'";
+      return "-x -a '(__loopline_names __stations)'";
+    case Kind::factories:
+      return "-x -a '(__loopline_names __factories)'";
     case Kind::files:
       return "-r -F";
     case Kind::folders:
