@@ -118,6 +118,10 @@ std::string place_of(const StationName& name, uint32_t partition) {
   return partition == 0 ? station : "partition " + std::to_string(partition) + " of " + station;
 }
 
+std::string evict_text(uint64_t evict_after_ns) {
+  return evict_after_ns == 0 ? "off" : format_duration(evict_after_ns);
+}
+
 // Collects what differs, in the words of the command line.
 struct Differences {
   std::string text;
@@ -141,6 +145,8 @@ Status compare(const RingHeader& header, const RingOptions& options,
                   yes_no(options.exclusive));
   differences.add(asked.when_full, "when-full", word_of(header.when_full),
                   word_of(options.when_full));
+  differences.add(asked.evict_after, "evict-after", evict_text(header.evict_after_ns),
+                  evict_text(options.evict_after_ns));
   differences.add(asked.timestamp, "timestamp", word_of(header.timestamp),
                   word_of(options.timestamp));
   differences.add(asked.partitions, "partitions", std::to_string(header.partitions),

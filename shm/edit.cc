@@ -27,7 +27,8 @@ uint64_t message_max_of(const RingOptions& options) {
 
 bool are_alike(const RingOptions& left, const RingOptions& right) {
   return left.capacity == right.capacity && message_max_of(left) == message_max_of(right) &&
-         left.when_full == right.when_full && left.timestamp == right.timestamp;
+         left.when_full == right.when_full && left.timestamp == right.timestamp &&
+         left.evict_after_ns == right.evict_after_ns;
 }
 
 // The editor of one station, at work under its lock.
@@ -125,6 +126,7 @@ Result<RingOptions> Editor::target_of(const StationEdit& edit) const {
   if (edit.message_max) target.message_max = *edit.message_max;
   if (!edit.message_max && is_largest) target.message_max = 0;
   if (edit.when_full) target.when_full = *edit.when_full;
+  if (edit.evict_after_ns) target.evict_after_ns = *edit.evict_after_ns;
   if (edit.timestamp) target.timestamp = *edit.timestamp;
   if (edit.mode) target.mode = *edit.mode;
   const auto wrong = wrong_in(target);

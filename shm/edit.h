@@ -30,6 +30,7 @@ struct StationEdit {
   std::optional<uint64_t> capacity;
   std::optional<uint64_t> message_max;
   std::optional<WhenFull> when_full;
+  std::optional<uint64_t> evict_after_ns;
   std::optional<TimestampKind> timestamp;
   std::optional<uint32_t> mode;
   std::optional<FileOwner> owner;

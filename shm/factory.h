@@ -40,6 +40,7 @@ struct FactorySettings {
   std::optional<uint64_t> max_message;
   std::optional<bool> exclusive;
   std::optional<WhenFull> when_full;
+  std::optional<uint64_t> evict_after_ns;  // 0: never
   std::optional<TimestampKind> timestamp;
   std::optional<uint32_t> mode;
   std::optional<std::string> owner;  // user, user:group or :group; names or numbers

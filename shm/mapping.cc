@@ -67,6 +67,7 @@ RingOptions options_of(const RingHeader& header) {
   options.message_max = header.message_max;
   options.exclusive = header.exclusive != 0;
   options.when_full = header.when_full;
+  options.evict_after_ns = header.evict_after_ns;
   options.timestamp = header.timestamp;
   options.producer_slots = header.producer_slots;
   options.cursor_slots = header.cursor_slots;

@@ -1,6 +1,9 @@
 // Factory: the public options as what shm keeps in a factory's file, and back.
 #include "loopline/factory.h"
 
+#include <algorithm>
+#include <chrono>
+
 #include "shm/directory.h"
 #include "shm/factory.h"
 #include "shm/name.h"
@@ -16,6 +19,9 @@ shm::FactorySettings settings_of(const FactoryOptions& options) {
   settings.max_message = stations.max_message;
   settings.exclusive = stations.exclusive;
   if (stations.when_full) settings.when_full = static_cast<shm::WhenFull>(*stations.when_full);
+  if (stations.evict_after) {
+    settings.evict_after_ns = static_cast<uint64_t>(std::max(0L, stations.evict_after->count()));
+  }
   if (stations.timestamp) {
     settings.timestamp = static_cast<shm::TimestampKind>(*stations.timestamp);
   }
@@ -34,6 +40,9 @@ FactoryOptions options_of(const shm::FactorySettings& settings) {
   stations.max_message = settings.max_message;
   stations.exclusive = settings.exclusive;
   if (settings.when_full) stations.when_full = static_cast<WhenFull>(*settings.when_full);
+  if (settings.evict_after_ns) {
+    stations.evict_after = std::chrono::nanoseconds(*settings.evict_after_ns);
+  }
   if (settings.timestamp) stations.timestamp = static_cast<Timestamp>(*settings.timestamp);
   stations.mode = settings.mode;
   stations.owner = settings.owner;

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "output.h"
 #include "viewer.h"
 
 namespace loopline::cli {
@@ -64,6 +65,8 @@ void put_text(Json& object, const std::string& name, std::string_view text) {
 }
 
 std::string hex(uint64_t bits) { return fmt::format("{:016x}", bits); }
+
+Json time_of(uint64_t utc_ns) { return utc_ns == 0 ? Json() : Json(utc_text(utc_ns)); }
 
 Json pair_of(Pair pair) { return {{"position", pair.first}, {"sequence", pair.second}}; }
 

@@ -35,7 +35,7 @@ Json station_of(const shm::RingSnapshot& snapshot) {
   json["parameters"] = parameters_of(header);
   json["partition"] = header.partition;
   json["generation"] = header.generation;
-  json["created"] = utc_text(header.created_ns);
+  json["created"] = time_of(header.created_ns);
   json["created_ns"] = header.created_ns;
   json["path"] = snapshot.path;
   json["last_sequence"] = snapshot.frontier.second == 0 ? 0 : snapshot.frontier.second - 1;
@@ -84,7 +84,7 @@ std::string json_of_removed(const std::string& station) {
 
 std::string json_of(const shm::RingSnapshot& snapshot) {
   Json json = station_of(snapshot);
-  json["taken"] = utc_text(snapshot.taken_ns);
+  json["taken"] = time_of(snapshot.taken_ns);
   json["taken_ns"] = snapshot.taken_ns;
   json["walked"] = snapshot.is_walked;
   json["start"] = pair_of(snapshot.start);
@@ -131,7 +131,7 @@ std::string json_of(const shm::FrameFacts& frame) {
   json["next_verify"] = (frame.word_flags & shm::word_next_verify) != 0;
   json["filler"] = (frame.word_flags & shm::word_filler) != 0;
   json["mimic"] = (frame.word_flags & shm::word_mimic) != 0;
-  json["timestamp"] = utc_text(frame.timestamp_ns);
+  json["timestamp"] = time_of(frame.timestamp_ns);
   json["timestamp_ns"] = frame.timestamp_ns;
   json["extension_bytes"] = frame.extension_bytes;
   json["payload_bytes"] = frame.payload_bytes;
@@ -148,7 +148,7 @@ std::string json_of(const RingFigures& figures) {
   const shm::RingSnapshot& ring = figures.snapshot;
   Json json = {{"station", name_of(ring)},
                {"state", state_of(ring)},
-               {"time", utc_text(ring.taken_ns)},
+               {"time", time_of(ring.taken_ns)},
                {"time_ns", ring.taken_ns},
                {"last_sequence", ring.frontier.second == 0 ? 0 : ring.frontier.second - 1},
                {"messages_per_s", figures.in.messages},
