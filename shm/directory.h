@@ -48,8 +48,7 @@ class Directory {
   // fault names each difference. `explicit_options` says which of them the caller really asked for.
   struct Asked {
     bool capacity = false, message_max = false, exclusive = false, when_full = false,
-         evict_after = false, timestamp = false, partitions = false, mode = false,
-         owner = false;
+         evict_after = false, timestamp = false, partitions = false, mode = false, owner = false;
   };
   // `options` with what their factory says where the caller asked for nothing. Faults: corrupted
   // (the factory's file), invalid_argument (the two do not go together, no such owner).

@@ -79,7 +79,7 @@ shm::Directory::Asked asked_of(const StationOptions& options) {
   return {options.ring.has_value(),        options.max_message.has_value(),
           options.exclusive.has_value(),   options.when_full.has_value(),
           options.evict_after.has_value(), options.timestamp.has_value(),
-          options.partitions.has_value(),      options.mode.has_value(),
+          options.partitions.has_value(),  options.mode.has_value(),
           options.owner.has_value()};
 }
 

@@ -20,10 +20,11 @@ struct StationAddArguments {
   std::string partitions;
   std::string max_message;
   bool exclusive = false;
-  std::string when_full;  // block | reject | drop-oldest
-  std::string timestamp;  // precise | coarse | off
-  std::string mode;       // 0660
-  std::string owner;      // user:group
+  std::string when_full;    // block | reject | drop-oldest
+  std::string evict_after;  // off | 250ms
+  std::string timestamp;    // precise | coarse | off
+  std::string mode;         // 0660
+  std::string owner;        // user:group
 };
 
 struct StationEditArguments {
@@ -39,7 +40,8 @@ struct StationPurgeArguments {
 struct FactoryArguments {
   std::string name;
   // By the keys of its file; an empty value was not said.
-  std::string ring, partitions, max_message, exclusive, when_full, timestamp, mode, owner;
+  std::string ring, partitions, max_message, exclusive, when_full, evict_after;
+  std::string timestamp, mode, owner;
   std::string quota_memory, quota_stations;
 };
 

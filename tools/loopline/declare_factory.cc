@@ -11,6 +11,7 @@ void declare_settings(Verb& verb, FactoryArguments& arguments) {
       .option("--max-message SIZE", arguments.max_message, "of one message (default ring/8 - 32)")
       .option("--exclusive WORD", arguments.exclusive, "on or off (default)")
       .option("--when-full WORD", arguments.when_full, "block (default), reject or drop-oldest")
+      .option("--evict-after TIME", arguments.evict_after, "off (default), or such as 250ms")
       .option("--timestamp WORD", arguments.timestamp, "precise (default), coarse or off")
       .option("--mode MODE", arguments.mode, "permissions of its rings (default 0660)")
       .option("--owner USER", arguments.owner, "or user:group; only root gives files away")

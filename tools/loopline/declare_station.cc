@@ -16,6 +16,8 @@ void declare_add(Noun& station, StationAddArguments& arguments) {
       .option("--max-message SIZE", arguments.max_message, "of one message (default ring/8 - 32)")
       .flag("--exclusive", arguments.exclusive, "one producer at a time, a little faster")
       .option("--when-full WORD", arguments.when_full, "block (default), reject or drop-oldest")
+      .option("--evict-after TIME", arguments.evict_after,
+              "detach a consumer that held a full ring for so long (default off)")
       .option("--timestamp WORD", arguments.timestamp, "precise (default), coarse or off")
       .option("--mode MODE", arguments.mode, "permissions (default 0660)")
       .option("--owner USER", arguments.owner, "or user:group (default you)")
@@ -30,6 +32,7 @@ void declare_edit(Noun& station, StationEditArguments& arguments) {
       .option("--ring SIZE", arguments.to.ring, "of each partition, a power of two from 64KiB")
       .option("--max-message SIZE", arguments.to.max_message, "of one message, up to ring/8 - 32")
       .option("--when-full WORD", arguments.to.when_full, "block or reject")
+      .option("--evict-after TIME", arguments.to.evict_after, "off, or such as 250ms")
       .option("--timestamp WORD", arguments.to.timestamp, "precise, coarse or off")
       .option("--mode MODE", arguments.to.mode, "permissions, such as 0660")
       .option("--owner USER", arguments.to.owner, "or user:group; only root gives files away")

@@ -22,6 +22,7 @@ std::vector<std::pair<const char*, const std::string*>> given(const FactoryArgum
       {"max-message", &arguments.max_message},
       {"exclusive", &arguments.exclusive},
       {"when-full", &arguments.when_full},
+      {"evict-after", &arguments.evict_after},
       {"timestamp", &arguments.timestamp},
       {"mode", &arguments.mode},
       {"owner", &arguments.owner},
@@ -115,6 +116,7 @@ std::vector<std::pair<std::string, std::string>> effective(const shm::FactorySet
       {"max-message", format_size(shm::body_max_of(ring))},
       {"exclusive", "off"},
       {"when-full", text_of(built_in.when_full)},
+      {"evict-after", "off"},
       {"timestamp", text_of(built_in.timestamp)},
       {"mode", shm::mode_text(built_in.mode)},
       {"owner", "whoever makes the station"}};

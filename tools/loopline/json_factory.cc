@@ -18,6 +18,7 @@ Json defaults_of(const shm::FactorySettings& settings) {
                {"max_message", known(settings.max_message)},
                {"exclusive", known(settings.exclusive)}};
   json["when_full"] = settings.when_full ? Json(text_of(*settings.when_full)) : Json();
+  json["evict_after_ns"] = known(settings.evict_after_ns);
   json["timestamp"] = settings.timestamp ? Json(text_of(*settings.timestamp)) : Json();
   json["mode"] = settings.mode ? Json(shm::mode_text(*settings.mode)) : Json();
   json["owner"] = known(settings.owner);

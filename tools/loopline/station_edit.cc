@@ -30,6 +30,9 @@ Result<shm::StationEdit> edit_of(const StationOptions& options) {
   edit.capacity = options.ring;
   edit.message_max = options.max_message;
   if (options.when_full) edit.when_full = static_cast<shm::WhenFull>(*options.when_full);
+  if (options.evict_after) {
+    edit.evict_after_ns = static_cast<uint64_t>(options.evict_after->count());
+  }
   if (options.timestamp) edit.timestamp = static_cast<shm::TimestampKind>(*options.timestamp);
   edit.mode = options.mode;
   if (options.owner) {
@@ -40,8 +43,8 @@ Result<shm::StationEdit> edit_of(const StationOptions& options) {
 }
 
 bool says_nothing(const shm::StationEdit& edit) {
-  return !edit.capacity && !edit.message_max && !edit.when_full && !edit.timestamp && !edit.mode &&
-         !edit.owner;
+  return !edit.capacity && !edit.message_max && !edit.when_full && !edit.evict_after_ns &&
+         !edit.timestamp && !edit.mode && !edit.owner;
 }
 
 Result<shm::Directory> open_directory(Output& out) {
@@ -90,7 +93,8 @@ std::string unfinished_edit(StationRings rings) {
     const shm::RingHeader& header = ring.header;
     const bool is_alike =
         header.capacity == first.capacity && header.message_max == first.message_max &&
-        header.when_full == first.when_full && header.timestamp == first.timestamp;
+        header.when_full == first.when_full && header.timestamp == first.timestamp &&
+        header.evict_after_ns == first.evict_after_ns;
     if (!is_alike) ++others;
   }
   if (others == 0) return "";
