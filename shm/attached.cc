@@ -225,4 +225,17 @@ bool Attached::lift_gate() {
   return true;
 }
 
+std::shared_ptr<Attached> Attached::behind_gate(uint32_t& slot) {
+  const Pair held = ring_.control->gate.pair.load(std::memory_order_acquire);  // acquire [cursor]
+  if (held.first == no_cursor.first) return nullptr;
+  auto before = attach_generation(header().generation - 1, Access::consume);
+  if (!before) return nullptr;
+  auto predecessor = make(std::move(*before), roster_, directory_);
+  if (auto first = predecessor->behind_gate(slot)) return first;
+  const auto slowest = slowest_reader(predecessor->ring());
+  if (!slowest) return nullptr;
+  slot = *slowest;
+  return predecessor;
+}
+
 }  // namespace loopline::shm

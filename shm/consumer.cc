@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/units.h"
 #include "bell.h"
 #include "seal.h"
 #include "window.h"
@@ -93,6 +94,8 @@ Status Consumer::start_reading(From from, Arrival arrival) {
   // [seal]: we are joined now; a gate check that did not see us is one whose seal we see. Nothing
   // keeps the successor's beginning for us then, so we start there and not here. Unless we come
   // from the predecessor: our cursor there holds the gate here, and that holds the successor's.
+  evictable_ = !options_.lossy && attached_->header().evict_after_ns != 0;
+  released_ = start;
   const bool too_late = !options_.lossy && arrival == Arrival::fresh;
   if (too_late && seal_state(ring) != seal_open) return follow(from);
   bell_ = &ring.control->space_bell;
@@ -100,8 +103,7 @@ Status Consumer::start_reading(From from, Arrival arrival) {
   reader_ = Reader(ring, start);
   LL_TRY_STATUS(choose_start(from, start));
   if (passing_ && !options_.lossy) pass_over_older();
-  publish(reader_.at());
-  return ok();
+  return publish(reader_.at());
 }
 
 Status Consumer::choose_start(From from, Pair oldest) {
@@ -182,6 +184,7 @@ Consumer& Consumer::operator=(Consumer&& other) noexcept {
   may_idle_ = other.may_idle_;
   unreleased_ = other.unreleased_;
   released_ = other.released_;
+  evictable_ = other.evictable_;
   sealed_ = other.sealed_;
   passing_ = other.passing_;
   pass_over_ = other.pass_over_;
@@ -212,9 +215,10 @@ void Consumer::close() {
 }
 
 Result<size_t> Consumer::read(std::span<FrameView> views) {
+  const OneThread::Use use(one_thread_);
   if (!here()) [[unlikely]]
     LL_TRY_STATUS(rebind());
-  if (unreleased_) publish(reader_.at());
+  if (unreleased_) LL_TRY_STATUS(publish(reader_.at()));
   for (;;) {
     auto run = options_.lossy ? read_lossy(views) : read_lossless(views);
     if (!run || *run != 0 || !sealed_) [[likely]]
@@ -229,6 +233,8 @@ Result<size_t> Consumer::read_lossless(std::span<FrameView> views) {
   }
   size_t count = 0;
   const ReadOutcome outcome = read_views(views, count);
+  if (is_evicted()) [[unlikely]]
+    return evicted_fault();
   if (outcome == ReadOutcome::corrupt && count == 0) [[unlikely]]
     return corrupt_fault();
   sealed_ = outcome == ReadOutcome::sealed;
@@ -269,7 +275,7 @@ inline ReadOutcome Consumer::read_views(std::span<FrameView> views, size_t& coun
     ++count;
   }
   // Also when all it found was to be skipped: that room may be given back as well.
-  unreleased_ = reader_.at().first != released_;
+  unreleased_ = reader_.at().first != released_.first;
   if (count != 0) count_messages(count, bytes);
   return outcome;
 }
@@ -335,21 +341,25 @@ void Consumer::count_messages(size_t messages, uint64_t bytes) {
 }
 
 Status Consumer::release() {
+  const OneThread::Use use(one_thread_);
   if (!here()) [[unlikely]]
     LL_TRY_STATUS(rebind());
-  publish(reader_.at());
-  return ok();
+  return publish(reader_.at());
 }
 
-void Consumer::publish(Pair at) {
+Status Consumer::publish(Pair at) {
+  if (evictable_) [[unlikely]] {
+    if (!move_cursor(*mine_, released_, at)) return evicted_fault();
+  }
   unreleased_ = false;
-  released_ = at.first;
+  released_ = at;
   if (options_.lossy) {
     mine_->shown.store(at, std::memory_order_relaxed);  // relaxed: for people
-    return;
+    return ok();
   }
-  mine_->cursor.store(at, std::memory_order_release);  // release [cursor]
+  if (!evictable_) mine_->cursor.store(at, std::memory_order_release);  // release [cursor]
   ring_if_parked(*bell_);
+  return ok();
 }
 
 Status Consumer::rebind() {
@@ -402,6 +412,15 @@ Status Consumer::follow(From from) {
     note_gap(expected, reader_.at().second - expected, false);
   }
   return ok();
+}
+
+Fault Consumer::evicted_fault() const {
+  return {FaultCode::fenced,
+          "this consumer of station \"" + attached_->name() + "\" held a full ring for " +
+              format_duration(attached_->header().evict_after_ns) +
+              " (evict-after) and was detached: messages from sequence " +
+              std::to_string(released_.second) +
+              " on may be overwritten, those it was handed since included; open a new one"};
 }
 
 Fault Consumer::corrupt_fault() const {

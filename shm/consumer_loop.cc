@@ -52,12 +52,13 @@ void Consumer::stop_listening(int epoll) {
 // Drained, armed, and looked again; readable if there is news. Whether nothing came since the last
 // time and nobody holds our next frame open.
 Result<bool> Consumer::arm() {
-  const Status clean = clean_up_ahead();
-  if (!clean) {
+  Status step = clean_up_ahead();
+  // What was passed over would keep producers waiting.
+  if (step && unreleased_) step = publish(reader_.at());
+  if (!step) {
     bell_file_->ring();
-    return clean.fault();
+    return step.fault();
   }
-  if (unreleased_) publish(reader_.at());  // passed over: it would keep producers waiting
   bell_file_->drain();
   mark_ = next_mark(mark_);
   if (!shm::arm(attached_->ring(), slot_, mark_, [this] { return has_news(); })) {

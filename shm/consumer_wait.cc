@@ -49,7 +49,7 @@ Result<bool> Consumer::wait_any(std::span<Consumer* const> consumers, uint64_t d
 
 // Something to read, to follow, or to be told.
 bool Consumer::has_news() const {
-  if (reader_.ready() || sealed_) return true;
+  if (reader_.ready() || sealed_ || is_evicted()) return true;
   return options_.lossy && !reader_.ring().still_inside(reader_.at().first);
 }
 

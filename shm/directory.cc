@@ -142,6 +142,10 @@ const char* text_of(TimestampKind kind) {
   return "unknown";
 }
 
+std::string evict_text(uint64_t evict_after_ns) {
+  return evict_after_ns == 0 ? "off" : format_duration(evict_after_ns);
+}
+
 // Collects what differs, in the words of the command line.
 struct Differences {
   std::string text;
@@ -165,6 +169,8 @@ Status compare(const RingHeader& header, const RingOptions& options,
                   yes_no(options.exclusive));
   differences.add(asked.when_full, "when-full", text_of(header.when_full),
                   text_of(options.when_full));
+  differences.add(asked.evict_after, "evict-after", evict_text(header.evict_after_ns),
+                  evict_text(options.evict_after_ns));
   differences.add(asked.timestamp, "timestamp", text_of(header.timestamp),
                   text_of(options.timestamp));
   differences.add(asked.partitions, "partitions", std::to_string(header.partitions),

@@ -48,7 +48,7 @@ class Directory {
   // fault names each difference. `explicit_options` says which of them the caller really asked for.
   struct Asked {
     bool capacity = false, message_max = false, exclusive = false, when_full = false,
-         timestamp = false, partitions = false;
+         evict_after = false, timestamp = false, partitions = false;
   };
   Result<Mapping> open_or_create(const RingOptions& options, const Asked& asked,
                                  Access access) const;

@@ -9,6 +9,11 @@
 // A lossless consumer (the default) misses nothing: producers wait for it when the ring is full. A
 // `.lossy` one never holds anybody back; what it missed is told by gap(). One thread uses a
 // consumer at a time; it may be moved to another. In a forked child every call answers `forked`.
+//
+// On a station with evict-after a lossless consumer that held a full ring for so long is detached;
+// its next call answers `fenced`. Messages that it was handed since its last release() may have
+// been overwritten while it looked at them: what it made of them counts only when release() (poll
+// does it at its end) says that they were still its own.
 #pragma once
 
 #include <algorithm>
@@ -75,8 +80,16 @@ class LL_EXPORT Consumer {
     return handed;
   }
 
-  // The next messages as views, all of one partition, valid until release() or the next read(). For
-  // loops of one's own.
+  // For loops of one's own: the next messages that are there now, at most run_max, all of one
+  // partition; none: an empty span. Valid until the next call; gives the run before back. Faults:
+  // as poll.
+  Result<std::span<const Message>> batch(size_t max = run_max) {
+    return next_run(std::min(max, run_max));
+  }
+  // The next message, waiting for it for as long as `timeout`; nothing: none came. Valid until the
+  // next call; gives the one before back. Faults: as poll.
+  Result<std::optional<Message>> take(std::chrono::nanoseconds timeout = {});
+  // As batch, into memory of the caller's.
   Result<size_t> read(std::span<Message> run);
   // Gives the space of the last run back to the producers.
   Status release();
@@ -120,6 +133,7 @@ class LL_EXPORT Consumer {
   Result<std::span<const Message>> next_run(size_t max);
   Result<size_t> read_any(std::span<Message> run);
   Status rest();
+  Result<bool> wait_until(uint64_t deadline_ns);
   Result<size_t> read_ring(uint32_t index, std::span<Message> run);
   Result<size_t> read_many(std::span<Message> run);
   bool has_many() const;

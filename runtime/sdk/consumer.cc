@@ -96,6 +96,16 @@ Status Consumer::split(Message& message) {
   return ok();
 }
 
+Result<std::optional<Message>> Consumer::take(std::chrono::nanoseconds timeout) {
+  std::optional<Message> taken(std::in_place);
+  for (const uint64_t deadline = deadline_after(timeout);;) {
+    LL_TRY(count, read({&*taken, 1}));
+    if (count != 0) return taken;
+    LL_TRY(has_news, wait_until(deadline));
+    if (!has_news) return std::optional<Message>();
+  }
+}
+
 Status Consumer::release() {
   state_->has_run = false;
   return state_->sources[state_->last].ring.release();
@@ -121,11 +131,15 @@ class LiveRings {
 }  // namespace
 
 Result<bool> Consumer::wait(std::chrono::nanoseconds timeout) {
+  return wait_until(deadline_after(timeout));
+}
+
+Result<bool> Consumer::wait_until(uint64_t deadline_ns) {
   auto& sources = state_->sources;
-  if (!has_many()) return sources[0].ring.wait(deadline_after(timeout));
+  if (!has_many()) return sources[0].ring.wait(deadline_ns);
   const LiveRings rings(sources);
   if (rings.all().empty()) return true;  // the next poll tells that it is closed
-  return shm::Consumer::wait_any(rings.all(), deadline_after(timeout));
+  return shm::Consumer::wait_any(rings.all(), deadline_ns);
 }
 
 Status Consumer::rest() { return state_->readiness->rest(LiveRings(state_->sources).all()); }

@@ -9,6 +9,7 @@
 #include "explorer.h"
 #include "ring_arena.h"
 #include "shm/armed.h"
+#include "shm/evict.h"
 #include "shm/repair.h"
 #include "shm/seal.h"
 
@@ -160,6 +161,53 @@ TEST_F(RingScenario, ClaimersAndAdvancersNeverOverwriteTheUnread) {
              require(first <= 2, "the window never passed the cursor");
              require(marks.size() == 14 - (first - 1) + published, "all frames are there");
            }});
+}
+
+// evict-after: a reader at work, and producers that detach it and overwrite what it looks at. What
+// it says it read, it read; a cursor that is not evicted is never passed.
+TEST_F(RingScenario, AnEvictedReaderNeverBelievesWhatWasOverwritten) {
+  bool is_taken = false;
+  shm::EvictionWatch first_look;
+  const auto read_one = [&] {
+    const MeantRace if_evicted;
+    const Pair held{model::arena_capacity, 1};
+    Reader reader(arena_.ring, held);
+    FrameView view;
+    const auto outcome = reader.next(view);
+    const uint64_t mark = outcome == ReadOutcome::frame ? RingArena::mark_of(view) : 0;
+    shm::CursorSlot& slot = arena_.ring.cursors[0];
+    if (!shm::is_held(slot)) return;
+    require(outcome == ReadOutcome::frame, "an unread frame is there");
+    require(mark == 10, "an unread frame is intact");
+    is_taken = shm::move_cursor(slot, held, reader.at());
+  };
+  expect_sound({.name = "evict and release",
+                .prepare =
+                    [&] {
+                      arena_.make();
+                      shm::take_cursor_slot(arena_.ring, 1, shm::CursorKind::lossless);
+                      shm::join(arena_.ring, 0);
+                      fill_to_the_brim();
+                      first_look.look(arena_.ring, 1, 0, 1, 0);
+                      arena_.keep();
+                    },
+                .set_up = [&] { is_taken = false; },
+                .threads = {read_one,
+                            [&] {
+                              shm::EvictionWatch watch = first_look;
+                              watch.look(arena_.ring, 1, 0, 1, 1);
+                              Claimer claimer(arena_.ring, 1, false);
+                              arena_.publish_over(claimer, small, 1000, 2);
+                              arena_.publish_over(claimer, large, 1001, 2);
+                            }},
+                .check =
+                    [&] {
+                      const Pair cursor = arena_.ring.cursors[0].cursor.load(relaxed);
+                      require((cursor == shm::evicted_cursor) == !is_taken, "one of the two wins");
+                      require(arena_.ring.window_start().first <= cursor.first,
+                              "the window never passed the cursor");
+                    }},
+               {.payload_words = 1});
 }
 
 // The join protocol: a joiner's place is never taken by an advancer that did not see it.

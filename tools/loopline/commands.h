@@ -1,7 +1,7 @@
 // Commands: every verb of the command line as a function, with its arguments as plain structs.
 //
-// main.cc fills the structs from the command line; a verb's file does the work. Sizes and times are
-// kept as they were written and read by the verb, so that a bad one is an error like any other.
+// A declare_ file says which option fills which field; a verb's file does the work. Sizes and times
+// are kept as they were written and read by the verb, so that a bad one is an error like any other.
 #pragma once
 
 #include <string>

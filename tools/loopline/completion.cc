@@ -14,6 +14,7 @@
 
 #include "commands.h"
 #include "completion_templates.h"
+#include "declare.h"
 #include "options.h"
 #include "viewer.h"
 
@@ -271,6 +272,18 @@ Status station_names(Output& out) {
     out.line(name.starts_with(home) ? name.substr(home.size()) : name);
   }
   return ok();
+}
+
+void declare_completion(CommandLine& line) {
+  auto& shell = line.keep<std::string>();
+  line.verb("completion", "a script by which your shell completes commands",
+            [&line, &shell](Output& out) { return completion(out, shell, line.tree()); })
+      .one_of("SHELL", shell, {"bash", "zsh", "fish"},
+              "bash, zsh or fish: source <(loopline completion bash)")
+      .explain(
+          "For now:    source <(loopline completion bash)\n"
+          "For good:   the script's first lines say where to put it");
+  line.verb("__stations", "names for completion", station_names).hide();
 }
 
 }  // namespace loopline::cli

@@ -1,0 +1,19 @@
+// Declarations: the options and the help of every command, by noun, for main.cc.
+#pragma once
+
+#include "command_line.h"
+
+namespace loopline::cli {
+
+void declare_demo(CommandLine& line);
+void declare_station(CommandLine& line);
+void declare_produce(CommandLine& line);
+void declare_consume(CommandLine& line);
+void declare_ring(CommandLine& line);
+void declare_process(CommandLine& line);
+void declare_why(CommandLine& line);
+void declare_doctor(CommandLine& line);
+void declare_bench(CommandLine& line);
+void declare_completion(CommandLine& line);
+
+}  // namespace loopline::cli
