@@ -2,7 +2,7 @@
 //
 //   auto readiness = Readiness::make();
 //   Consumer* const all[] = {&consumer};
-//   readiness->rest(all);                         // after each read of all of them that found nothing
+//   readiness->rest(all);                         // after a read of each that found nothing
 //   epoll_wait(... readiness->fd() ...)           // readable: read until there is nothing, rest
 //
 //   epoll descriptor ──┬── the bell file of each consumer (bell_file.h), rung by commits and seals
@@ -13,9 +13,9 @@
 // edges are both right, if they read until there is nothing.
 //
 // The timer is for what nobody rings for. A waker killed between its commit and its ring: the
-// message waits for 10 ms to 1 s, by how long nothing came before. A death inside a claim that is in
-// the way of committed messages: 10 ms, since the timer does not back off while the next frame is
-// open. Each rest() cleans up after the dead as wait() does.
+// message waits for 10 ms to 1 s, by how long nothing came before. A death inside a claim that is
+// in the way of committed messages: 10 ms, since the timer does not back off while the next frame
+// is open. Each rest() cleans up after the dead as wait() does.
 #pragma once
 
 #include <cstdint>

@@ -95,8 +95,8 @@ class LL_EXPORT Consumer {
   Status release();
   // Until there is something to read: true. False: `timeout` passed.
   Result<bool> wait(std::chrono::nanoseconds timeout);
-  // A descriptor for epoll, poll, io_uring or asio: readable when there is something to read or to be
-  // told. The loop it waits in:
+  // A descriptor for epoll, poll, io_uring or asio: readable when there is something to read or to
+  // be told. The loop it waits in:
   //
   //   epoll_event event{.events = EPOLLIN};                     // levels; EPOLLET is right as well
   //   epoll_ctl(loop, EPOLL_CTL_ADD, *consumer->fd(), &event);

@@ -1,4 +1,4 @@
-// EventLoop: an epoll loop over one descriptor, told levels or edges, as a program of a user has it.
+// EventLoop: an epoll loop over one descriptor, told levels or edges, as programs of users have it.
 #pragma once
 
 #include <sys/epoll.h>
