@@ -337,6 +337,9 @@ int CommandLine::run(int count, char** words) {
     return Output(globals).report(explain(*app_, error));
   }
   Output out(globals());
+  tell_files_cut_short(out.error_line(
+      {FaultCode::corrupted,
+       "a file of the station was cut short while it was in use; see: loopline station ls"}));
   const Status status = act(out);
   out.flush();
   return status ? 0 : out.report(status.fault());

@@ -15,6 +15,7 @@
 #include "commands.h"
 #include "completion_templates.h"
 #include "declare.h"
+#include "json.h"
 #include "options.h"
 #include "viewer.h"
 
@@ -259,7 +260,11 @@ Result<std::string> completion_script(const CommandNode& root, const std::string
 
 Status completion(Output& out, const std::string& shell, const CommandNode& root) {
   LL_TRY(script, completion_script(root, shell));
-  out.write(script);
+  if (out.is_json()) {
+    out.line(json_of_completion(shell, script));
+  } else {
+    out.write(script);
+  }
   return ok();
 }
 

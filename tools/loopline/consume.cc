@@ -114,11 +114,8 @@ class Listener {
   }
 
   void tell(const Gap& gap) {
-    out_.note(
-        out_.is_json()
-            ? json_of(gap)
-            : fmt::format("gap: {} from sequence {}{} were overwritten before "
-                          "they could be read",
+    if (out_.is_json()) return out_.note_json(json_of(gap));
+    out_.note(fmt::format("gap: {} from sequence {}{} were overwritten before they could be read",
                           counted(gap.count, "message"), gap.first,
                           ends_.size() == 1 ? "" : fmt::format(" of partition {}", gap.partition)));
   }

@@ -32,6 +32,12 @@ std::string json_of(const Fault& fault) {
   return dump({{"error", {{"code", name_of(fault.code())}, {"message", fault.message()}}}});
 }
 
+std::string json_of_note(std::string_view text) { return dump({{"note", text}}); }
+
+std::string json_of_completion(const std::string& shell, const std::string& script) {
+  return dump({{"shell", shell}, {"script", script}});
+}
+
 std::string json_of_why(const WhySummary& summary, const std::vector<Finding>& findings) {
   Json json = {{"station", summary.station},
                {"state", summary.state},

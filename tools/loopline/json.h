@@ -3,7 +3,7 @@
 // These names are a contract: fields are added, never renamed. Sizes are bytes, times nanoseconds,
 // points in time UTC as text and as `_ns`. Text that is not UTF-8 (a payload, a key) is given in
 // base64, under its name with `_base64` behind it. Identities and hashes are text, 16 hexadecimal
-// digits.
+// digits. tools/loopline/schema says so for programs, an output a file; a test holds them together.
 #pragma once
 
 #include <string>
@@ -41,6 +41,7 @@ struct WhySummary {
 
 // Without a newline behind them.
 std::string json_of(const Fault& fault);
+std::string json_of_note(std::string_view text);
 std::string json_of(const shm::RingSnapshot& snapshot);  // ring show: everything
 std::string json_of_station(StationRings rings);         // station add, info: the essentials
 std::string json_of(const Viewer::Survey& survey);
@@ -53,6 +54,7 @@ std::string json_of(const RingFigures& figures);               // ring watch
 std::string json_of(const std::vector<Attachment>& attached);  // process ls
 std::string json_of_why(const WhySummary& summary, const std::vector<Finding>& findings);
 std::string json_of_doctor(const std::vector<Finding>& findings);
+std::string json_of_completion(const std::string& shell, const std::string& script);
 std::string json_of(const BenchResult& result);
 std::string json_of(const DemoResult& result);
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "output.h"
 #include "viewer.h"
 
 namespace loopline::cli {
@@ -65,6 +66,8 @@ void put_text(Json& object, const std::string& name, std::string_view text) {
 
 std::string hex(uint64_t bits) { return fmt::format("{:016x}", bits); }
 
+Json time_of(uint64_t utc_ns) { return utc_ns == 0 ? Json() : Json(utc_text(utc_ns)); }
+
 Json pair_of(Pair pair) { return {{"position", pair.first}, {"sequence", pair.second}}; }
 
 Json occupant_of(const shm::Occupant& who) {
@@ -93,6 +96,7 @@ Json cursor_of(const shm::CursorFacts& cursor) {
   Json json = {{"slot", cursor.slot}, {"kind", text_of(cursor.kind)}};
   json.update(occupant_of(cursor.occupant));
   json["joining"] = cursor.is_joining;
+  json["evicted"] = cursor.is_evicted;
   json["waiting"] = cursor.is_waiting;
   json.update(pair_of(cursor.at));
   json["lag_messages"] = cursor.lag_messages;

@@ -20,6 +20,8 @@ void put_text(Json& object, const std::string& name, std::string_view text);
 // All 64 bits of a name or a hash: as a number, JavaScript would round it.
 std::string hex(uint64_t bits);
 
+// UTC as text; null for 0, a time that is not known.
+Json time_of(uint64_t utc_ns);
 Json pair_of(Pair pair);
 Json occupant_of(const shm::Occupant& who);
 Json producer_of(const shm::ProducerFacts& producer);

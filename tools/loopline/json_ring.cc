@@ -26,6 +26,7 @@ Json parameters_of(const shm::RingHeader& header) {
           {"max_message", header.message_max},
           {"exclusive", header.exclusive != 0},
           {"when_full", text_of(header.when_full)},
+          {"evict_after_ns", header.evict_after_ns},
           {"timestamp", text_of(header.timestamp)}};
 }
 
@@ -35,7 +36,7 @@ Json station_of(const shm::RingSnapshot& snapshot) {
   json["parameters"] = parameters_of(header);
   json["partition"] = header.partition;
   json["generation"] = header.generation;
-  json["created"] = utc_text(header.created_ns);
+  json["created"] = time_of(header.created_ns);
   json["created_ns"] = header.created_ns;
   json["path"] = snapshot.path;
   json["last_sequence"] = snapshot.frontier.second == 0 ? 0 : snapshot.frontier.second - 1;
@@ -84,7 +85,7 @@ std::string json_of_removed(const std::string& station) {
 
 std::string json_of(const shm::RingSnapshot& snapshot) {
   Json json = station_of(snapshot);
-  json["taken"] = utc_text(snapshot.taken_ns);
+  json["taken"] = time_of(snapshot.taken_ns);
   json["taken_ns"] = snapshot.taken_ns;
   json["walked"] = snapshot.is_walked;
   json["start"] = pair_of(snapshot.start);
@@ -113,6 +114,7 @@ std::string json_of(const shm::RingSnapshot& snapshot) {
   json["lock_holder_tid"] = snapshot.lock.tid;
   json["repairs"] = snapshot.repairs;
   json["reaped_cursors"] = snapshot.reaped;
+  json["evicted_cursors"] = snapshot.evicted;
   json["completed_claims"] = snapshot.fillers;
   return dump(json);
 }
@@ -131,7 +133,7 @@ std::string json_of(const shm::FrameFacts& frame) {
   json["next_verify"] = (frame.word_flags & shm::word_next_verify) != 0;
   json["filler"] = (frame.word_flags & shm::word_filler) != 0;
   json["mimic"] = (frame.word_flags & shm::word_mimic) != 0;
-  json["timestamp"] = utc_text(frame.timestamp_ns);
+  json["timestamp"] = time_of(frame.timestamp_ns);
   json["timestamp_ns"] = frame.timestamp_ns;
   json["extension_bytes"] = frame.extension_bytes;
   json["payload_bytes"] = frame.payload_bytes;
@@ -148,7 +150,7 @@ std::string json_of(const RingFigures& figures) {
   const shm::RingSnapshot& ring = figures.snapshot;
   Json json = {{"station", name_of(ring)},
                {"state", state_of(ring)},
-               {"time", utc_text(ring.taken_ns)},
+               {"time", time_of(ring.taken_ns)},
                {"time_ns", ring.taken_ns},
                {"last_sequence", ring.frontier.second == 0 ? 0 : ring.frontier.second - 1},
                {"messages_per_s", figures.in.messages},

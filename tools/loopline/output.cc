@@ -91,7 +91,11 @@ void Output::flush() {
   pending_.clear();
 }
 
-void Output::note(std::string_view text) {
+void Output::note(std::string_view text) { note_line(is_json() ? json_of_note(text) : text); }
+
+void Output::note_json(std::string_view object) { note_line(object); }
+
+void Output::note_line(std::string_view text) {
   if (is_quiet()) return;
   flush();
   std::string all = has_progress_ ? erase_line : "";
@@ -124,12 +128,13 @@ std::string Output::paint(Color color, std::string_view text) const {
   return fmt::format("{}{}\x1b[0m", code_of(color), text);
 }
 
+std::string Output::error_line(const Fault& fault) const {
+  return (is_json() ? json_of(fault) : "loopline: " + fault.message()) + "\n";
+}
+
 int Output::report(const Fault& fault) {
   flush();
-  std::string text = has_progress_ ? erase_line : "";
-  text += is_json() ? json_of(fault) : "loopline: " + fault.message();
-  text += '\n';
-  write_all(STDERR_FILENO, text);
+  write_all(STDERR_FILENO, (has_progress_ ? erase_line : "") + error_line(fault));
   return exit_status(fault.code());
 }
 

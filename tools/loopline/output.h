@@ -2,9 +2,8 @@
 // becomes.
 //
 //   stdout   results: text, wide text or JSON
-//   stderr   notes for people (unless --quiet), and errors: one line of text, or with --json one
-//            object {"error": {"code": "not_found", "message": "..."}}, so that stdout stays
-//            results
+//   stderr   notes for people (unless --quiet), and errors, a line each: text, or with --json
+//            objects, {"note": "..."} and {"error": {"code": "not_found", "message": "..."}}
 //
 // Colour only when stdout is a terminal and neither NO_COLOR nor --no-color forbids it. A reader
 // that goes away (`| head`) is no error: is_closed() says so and whoever prints stops.
@@ -52,6 +51,8 @@ class Output {
 
   // To stderr, for people; nothing with --quiet.
   void note(std::string_view text);
+  // The same as an object of its own, for who asked for JSON.
+  void note_json(std::string_view object);
   // A note that the next one overwrites, on a terminal only: progress of long work.
   void progress(std::string_view text);
   // On stdout, on a terminal only: a line that the next one overwrites.
@@ -59,10 +60,14 @@ class Output {
   void clear_screen();
 
   std::string paint(Color color, std::string_view text) const;
+  // What is reported of a fault: a line of text or JSON.
+  std::string error_line(const Fault& fault) const;
   // Reports a fault as described above; returns the exit status.
   int report(const Fault& fault);
 
  private:
+  void note_line(std::string_view text);
+
   Globals globals_;
   std::string pending_;
   bool is_terminal_ = false;

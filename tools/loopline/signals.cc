@@ -2,6 +2,8 @@
 #include "signals.h"
 
 #include <unistd.h>
+
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 
@@ -14,11 +16,12 @@ volatile std::sig_atomic_t stop_flag = 0;
 
 void on_stop(int) { stop_flag = 1; }
 
+// Made beforehand: a handler may not allocate.
+char bus_text[256];
+size_t bus_text_size = 0;
+
 void on_bus_error(int) {
-  constexpr char text[] =
-      "loopline: a file of the station was cut short while it was in use; "
-      "see: loopline station ls\n";
-  if (::write(STDERR_FILENO, text, sizeof text - 1) < 0) ::_exit(1);  // nobody listens
+  if (::write(STDERR_FILENO, bus_text, bus_text_size) < 0) ::_exit(1);  // nobody listens
   ::_exit(1);
 }
 
@@ -36,6 +39,11 @@ void install_signals() {
   handle(SIGINT, on_stop, static_cast<int>(SA_RESETHAND));
   handle(SIGTERM, on_stop, static_cast<int>(SA_RESETHAND));
   handle(SIGPIPE, SIG_IGN, 0);
+}
+
+void tell_files_cut_short(const std::string& line) {
+  bus_text_size = std::min(line.size(), sizeof bus_text);
+  std::memcpy(bus_text, line.data(), bus_text_size);
   handle(SIGBUS, on_bus_error, 0);
 }
 

@@ -3,13 +3,16 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace loopline::cli {
 
 // SIGINT and SIGTERM set stop_requested() and interrupt what waits (a second SIGINT kills); SIGPIPE
-// is ignored; SIGBUS, which is a mapped file that somebody truncated, ends the process with status
-// 1 and a sentence on stderr.
+// is ignored.
 void install_signals();
+// SIGBUS, which is a mapped file that somebody truncated, ends the process with status 1 and this
+// on stderr.
+void tell_files_cut_short(const std::string& line);
 bool stop_requested();
 // Sleeps that long, or until stop_requested().
 void pause_for(uint64_t period_ns);
