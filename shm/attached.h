@@ -65,6 +65,7 @@ class Attached {
   Ring ring_;
   std::shared_ptr<Roster> roster_;
   std::optional<Directory> directory_;
+  std::string bell_files_;  // of ring_
 };
 
 }  // namespace loopline::shm

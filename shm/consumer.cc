@@ -46,6 +46,7 @@ Status Consumer::bind(std::shared_ptr<Attached> attached, From from, Arrival arr
   fork_generation_ = fork_generation();
   attached_ = std::move(attached);
   options_.lossy = may_lose;
+  may_idle_ = !may_lose;
   if (options_.lossy) {
     const uint64_t frame_max = attached_->ring().units_max * unit_size;
     copies_.resize(std::max<uint64_t>(copies_min, 2 * frame_max));
@@ -180,6 +181,7 @@ Consumer& Consumer::operator=(Consumer&& other) noexcept {
   mine_ = std::exchange(other.mine_, nullptr);
   slot_ = other.slot_;
   bell_ = other.bell_;
+  may_idle_ = other.may_idle_;
   unreleased_ = other.unreleased_;
   released_ = other.released_;
   evictable_ = other.evictable_;
@@ -196,6 +198,10 @@ Consumer& Consumer::operator=(Consumer&& other) noexcept {
   messages_ = other.messages_;
   bytes_ = other.bytes_;
   lost_ = other.lost_;
+  bell_file_ = std::move(other.bell_file_);
+  bell_is_old_ = other.bell_is_old_;
+  mark_ = other.mark_;
+  armed_at_ = other.armed_at_;
   return *this;
 }
 
@@ -203,6 +209,7 @@ Consumer::~Consumer() { close(); }
 
 void Consumer::close() {
   if (mine_ == nullptr || ghost_ || fork_generation_ != fork_generation()) return;
+  if (bell_file_) take_down_bell();
   leave(attached_->ring(), slot_, seat_);  // false: reaped already, nothing is left of us
   mine_ = nullptr;
 }
@@ -398,6 +405,7 @@ Status Consumer::follow(From from) {
   there.messages_ += messages_;
   there.bytes_ += bytes_;
   there.lost_ += lost_;
+  if (bell_file_) hand_on_bell(there);
   *this = std::move(there);
   if (!options_.lossy) (void)attached_->lift_gate();
   if (was_reading && reader_.at().second > expected) {

@@ -74,9 +74,12 @@ class Directory {
     std::string path;
     uint64_t bytes = 0;  // of memory
   };
-  // All ring files, sorted by name; files that are no rings are listed by list_strangers().
+  // All ring files, sorted by name; files that are neither rings nor bells of their readers
+  // (bell_file.h) are listed by list_strangers().
   Result<std::vector<Listed>> list() const;
   std::vector<std::string> list_strangers() const;
+  // Bell files whose ring is gone: left by readers that died after it was removed.
+  std::vector<std::string> list_stale_bells() const;
   // The generations of a station's partition, ascending; empty when there is none.
   Result<std::vector<uint32_t>> generations(const StationName& name, uint32_t partition) const;
   // Unlinks every generation of the station's partition, and with partition 0 of all; the caller

@@ -128,7 +128,7 @@ struct alignas(line_pitch) CursorSlot {
   AtomicPair cursor;       // {position, sequence}; no_cursor gates nothing, {0, 0} blocks (joining)
   Atomic<uint64_t> owner;  // SeatId
   Atomic<uint32_t> kind;   // CursorKind
-  Atomic<uint32_t> waiting;   // 1 while parked, for tools
+  Atomic<uint32_t> waiting;   // not 0 while parked, for tools; a mark for wakers: armed.h
   AtomicPair shown;           // a lossy reader's position, for tools only
   Atomic<uint64_t> messages;  // handed out, relaxed
   Atomic<uint64_t> bytes;

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <memory>
 
+#include "armed.h"
 #include "attached.h"
 #include "base/one_thread.h"
 #include "claim.h"
@@ -90,7 +91,8 @@ class Producer {
   Fault full_fault(const Waiter& waiter, const Advance& held) const;
   void finish(OpenFrame& frame) {
     frame.open = false;
-    ring_if_parked(*bell_);
+    if (somebody_parked(*bell_)) [[unlikely]]
+      ring_readers(attached_->ring());
   }
   void count(uint32_t bytes) {
     mine_->messages.store(++messages_, std::memory_order_relaxed);   // relaxed: for people

@@ -280,6 +280,16 @@ LL_EXPORT ll_status ll_consumer_release(ll_consumer* consumer, ll_error* error);
 // there was nothing for that long; 0 only looks. Status: also CORRUPTED, FENCED, FORKED.
 LL_EXPORT ll_status ll_consumer_wait(ll_consumer* consumer, int64_t timeout_ns, ll_error* error);
 
+// A descriptor for epoll, poll or io_uring, readable when there is something to read or to be told
+// (a removed station: read says CLOSED). The read that finds nothing waits for the next message: it
+// makes it unreadable, so read until `*count` is 0; a loop that is told levels may also read once a
+// turn. It is readable now and then without a message. Only polled, and closed with the consumer;
+// the same at each call. After the death of a producer at the wrong moment it may take up to 1 s:
+// see loopline/consumer.h. Status: NO_PERMISSION (a station that may only be read, or whose folder
+// may not be written to), FENCED, FORKED, CORRUPTED, or what the kernel refuses; then use
+// ll_consumer_wait.
+LL_EXPORT ll_status ll_consumer_fd(ll_consumer* consumer, int* fd, ll_error* error);
+
 // Sequences that the consumer did not get, just before the messages it read last.
 typedef struct ll_gap {
   uint64_t first;

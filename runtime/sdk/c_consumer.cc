@@ -132,6 +132,16 @@ ll_status ll_consumer_wait(ll_consumer* consumer, int64_t timeout_ns, ll_error* 
   return c::report(LL_TIMED_OUT, "there was nothing to read until the timeout passed", error);
 }
 
+ll_status ll_consumer_fd(ll_consumer* consumer, int* fd, ll_error* error) {
+  return c::run(error, [&]() -> Status {
+    LL_TRY_STATUS(c::need(consumer, c::consumer_needed));
+    LL_TRY_STATUS(c::need(fd, "fd is where the descriptor is put"));
+    LL_TRY(made, consumer->consumer.fd());
+    *fd = made;
+    return loopline::ok();
+  });
+}
+
 ll_gap ll_consumer_gap(ll_consumer* consumer) {
   if (consumer == nullptr) return {0, 0, 0, 0};
   const loopline::Gap gap = consumer->consumer.gap();

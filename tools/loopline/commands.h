@@ -21,7 +21,7 @@ struct StationAddArguments {
   std::string max_message;
   bool exclusive = false;
   std::string when_full;    // block | reject | drop-oldest
-  std::string evict_after;  // off | 250ms
+  std::string evict_after;  // off | 5s
   std::string timestamp;    // precise | coarse | off
   std::string mode;         // 0660
   std::string owner;        // user:group

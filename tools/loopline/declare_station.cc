@@ -17,7 +17,7 @@ void declare_add(Noun& station, StationAddArguments& arguments) {
       .flag("--exclusive", arguments.exclusive, "one producer at a time, a little faster")
       .option("--when-full WORD", arguments.when_full, "block (default), reject or drop-oldest")
       .option("--evict-after TIME", arguments.evict_after,
-              "detach a consumer that held a full ring for so long (default off)")
+              "detach a consumer that holds a full ring for so long (default off)")
       .option("--timestamp WORD", arguments.timestamp, "precise (default), coarse or off")
       .option("--mode MODE", arguments.mode, "permissions (default 0660)")
       .option("--owner USER", arguments.owner, "or user:group (default you)")

@@ -34,16 +34,6 @@ Result<std::optional<Timestamp>> read_timestamp(const std::string& text) {
   return unknown_word("--timestamp", text, "precise, coarse or off");
 }
 
-Result<std::optional<std::chrono::nanoseconds>> read_evict_after(const std::string& text) {
-  using std::chrono::nanoseconds;
-  if (text.empty()) return std::optional<nanoseconds>();
-  if (text == "off") return std::optional(nanoseconds(0));
-  const auto ns = parse_duration(text);
-  constexpr auto most = static_cast<uint64_t>(nanoseconds::max().count());
-  if (ns && *ns <= most) return std::optional(nanoseconds(static_cast<int64_t>(*ns)));
-  return unknown_word("--evict-after", text, "off, or a time such as 250ms or 5s");
-}
-
 Result<std::optional<uint32_t>> read_mode(const std::string& text) {
   if (text.empty()) return std::optional<uint32_t>();
   uint32_t mode = 0;
@@ -128,8 +118,7 @@ void print_info(Output& out, StationRings rings) {
   fact("max-message", format_size(header.message_max));
   fact("exclusive", header.exclusive != 0 ? "on" : "off");
   fact("when-full", text_of(header.when_full));
-  const uint64_t evict_after_ns = header.evict_after_ns;
-  fact("evict-after", evict_after_ns == 0 ? "off" : format_duration(evict_after_ns));
+  fact("evict-after", header.evict_after_ns == 0 ? "off" : format_duration(header.evict_after_ns));
   fact("timestamp", text_of(header.timestamp));
   fact("mode", mode_of(snapshot.path));
   fact("made", utc_text(header.created_ns) + " (" + age_text(header.created_ns) + ")");
@@ -159,16 +148,16 @@ Result<StationOptions> read_station_options(const StationAddArguments& arguments
   LL_TRY(ring, read_size("--ring", arguments.ring));
   LL_TRY(max_message, read_size("--max-message", arguments.max_message));
   LL_TRY(when_full, read_when_full(arguments.when_full));
+  LL_TRY(evict_after, read_duration_or_off("--evict-after", arguments.evict_after));
   LL_TRY(timestamp, read_timestamp(arguments.timestamp));
-  LL_TRY(evict_after, read_evict_after(arguments.evict_after));
   LL_TRY(mode, read_mode(arguments.mode));
   LL_TRY(partitions, read_partitions(arguments.partitions));
   options.partitions = partitions;
   options.ring = ring;
   options.max_message = max_message;
   options.when_full = when_full;
-  options.timestamp = timestamp;
   options.evict_after = evict_after;
+  options.timestamp = timestamp;
   options.mode = mode;
   if (!arguments.owner.empty()) options.owner = arguments.owner;
   if (arguments.exclusive) options.exclusive = true;
