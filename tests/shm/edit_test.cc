@@ -135,13 +135,17 @@ TEST(EditOfAnExclusiveStation, WaitsUntilItsProducerIsGone) {
   RingOptions options = NamedStation::named_ring();
   options.exclusive = true;
   NamedStation station(options);
-  {
-    Producer producer = station.producer();
-    const auto refused = edit_station(station.directory(), station.name(), {.message_max = 100});
-    ASSERT_EQ(code_of(refused), FaultCode::unsupported);
-    EXPECT_NE(refused.fault().message().find("exclusive producer"), std::string::npos);
-    EXPECT_EQ(station.generations(), (std::vector<uint32_t>{1})) << "nothing is left of the try";
-  }
+  Child other = Child::run([&](const Child::Parent& parent) {
+    const Producer producer = station.producer();
+    parent.say();
+    Child::Parent::wait_to_be_killed();
+  });
+  ASSERT_TRUE(other.listen());
+  const auto refused = edit_station(station.directory(), station.name(), {.message_max = 100});
+  ASSERT_EQ(code_of(refused), FaultCode::unsupported);
+  EXPECT_NE(refused.fault().message().find("exclusive producer"), std::string::npos);
+  EXPECT_EQ(station.generations(), (std::vector<uint32_t>{1})) << "nothing is left of the try";
+  other.kill();
   must(edit_station(station.directory(), station.name(), {.message_max = 100}));
   Producer producer = station.producer();
   write(producer, "x");
@@ -284,13 +288,13 @@ TEST(EditKilled, AtAnyMomentLeavesAStationThatWorksAndAnEditThatCompletesIt) {
   Consumer consumer = station.lossless();
   uint64_t written = 0, read = 0;
   for (int round = 0; round < kills; ++round) {
-    const uint32_t seed = random();
+    const auto seed = static_cast<uint32_t>(random());
     Child child = Child::run([&](const Child::Parent& parent) {
       parent.say();
       edit_for_ever(station, seed);
     });
     ASSERT_TRUE(child.listen());
-    for (uint32_t count = random() % 60; count > 0; --count) {
+    for (auto count = random() % 60; count > 0; --count) {
       write(producer, std::to_string(written++));
       FrameView views[4];
       const size_t got = must(consumer.read(views));
