@@ -44,8 +44,8 @@ class Directory {
   // later generation, is there (whatever its parameters); not_found when it is a later generation
   // itself and the one before is gone, or another partition than 0 and the station is gone.
   Result<Mapping> create(const RingOptions& options) const;
-  // Opens, or creates with `options`, completed by the factory, when it is missing; when it exists with other parameters, the
-  // fault names each difference. `explicit_options` says which of them the caller really asked for.
+  // Opens, or creates with `options`, completed by the factory; when it exists with others, the
+  // fault names each difference. `asked` says which of them the caller really asked for.
   struct Asked {
     bool capacity = false, message_max = false, exclusive = false, when_full = false,
          evict_after = false, timestamp = false, partitions = false, mode = false, owner = false;

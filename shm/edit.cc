@@ -37,7 +37,7 @@ class Editor {
   Editor(const Directory& directory, const StationName& name)
       : directory_(directory), name_(name) {}
 
-  Status load();
+  Status load_all();
   Result<StationChange> edit(const StationEdit& edit);
   Result<StationChange> purge();
   Result<StationChange> preview(const StationEdit& edit);
@@ -79,7 +79,7 @@ Result<Ring> Editor::load_ring(uint32_t partition) const {
   return ring;
 }
 
-Status Editor::load() {
+Status Editor::load_all() {
   LL_TRY(first, directory_.attach(name_, 0, Access::produce));
   const uint32_t partitions = first.header().partitions;
   LL_TRY(roster, directory_.roster());
@@ -159,7 +159,7 @@ void Editor::drop_all_unborn() const {
   for (const Ring& ring : rings_) drop_unborn(ring);
 }
 
-// Step 1 of the seal. What a dead editor made is used if it is what we want, mode and owner too.
+// Step 1 of the seal. One that stands there after drop_all_unborn() was left since.
 Status Editor::make_ready(const Ring& ring, const RingOptions& target) {
   const Status made = ring->make_successor(target);
   if (made) return ok();
@@ -315,7 +315,7 @@ Result<StationChange> under_lock(const Directory& directory, const StationName& 
     const auto lock = StationLock::take(directory, name);
     if (!lock) return lock.fault();
     Editor editor(directory, name);
-    const Status loaded = editor.load();
+    const Status loaded = editor.load_all();
     if (loaded) return work(editor);
     if (loaded.fault().code() != FaultCode::closed) return loaded.fault();
   }

@@ -12,7 +12,7 @@
 // the last partition to the first, which is the one that others are made like. If it fails before
 // the first seal, nothing has changed. If we die in between, some partitions have the new
 // parameters and some the old, and each works; the same edit done again goes on where it was, since
-// what has the parameters already is left alone, and a successor nobody went to is used or replaced.
+// what has the parameters already is left alone, and a successor nobody went to is replaced.
 // A purge goes partition by partition, and done again begins anew.
 //
 // StationLock keeps editors and removers of one station apart.

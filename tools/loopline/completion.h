@@ -9,7 +9,7 @@
 
 namespace loopline::cli {
 
-// What is put in a place: words of a list, names of stations or factories, files, folders, or something free.
+// What is put in a place: words of a list, names of what there is, or something free.
 struct Completed {
   enum class Kind { free, words, stations, factories, files, folders };
   Kind kind = Kind::free;
