@@ -2,11 +2,13 @@
 #include "shm/factory.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <random>
+#include <thread>
 
 #include "child.h"
 #include "ring_fixture.h"
@@ -268,21 +270,49 @@ TEST_F(Factory, DoesNotCountWhatADeadRemoverLeft) {
   EXPECT_EQ(use().stations, 1u);
 }
 
+// Shared by the makers: which round is on, and how many of them are through with it.
+struct Rounds {
+  Atomic<uint32_t> now;
+  Atomic<uint32_t> through;
+
+  static Rounds& make() {
+    void* page =
+        ::mmap(nullptr, sizeof(Rounds), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return *new (page) Rounds;
+  }
+  static void wait_for(const Atomic<uint32_t>& value, uint32_t wanted) {
+    while (value.load(std::memory_order_acquire) != wanted) std::this_thread::yield();
+  }
+};
+
+// With each station the look at what is used takes longer, and so does the moment between it and
+// the name.
 TEST_F(Factory, LetsAsManyInAtOnceAsFit) {
-  constexpr int room = 3, each = 3;
-  allow(room);
+  constexpr uint32_t rounds_max = 60;
+  must(add_factory(paths(), "f", {}));
+  Rounds& rounds = Rounds::make();
   std::vector<Child> children;
   for (int maker = 0; maker < makers; ++maker) {
     children.push_back(Child::run([&, maker](const Child::Parent&) {
-      for (int count = 0; count < each; ++count) {
-        const auto made = make("s" + std::to_string(maker * each + count));
+      for (uint32_t round = 1; round <= rounds_max; ++round) {
+        Rounds::wait_for(rounds.now, round);
+        const auto made = make(std::to_string(round) + "-" + std::to_string(maker));
         if (!made && made.fault().code() != FaultCode::no_space) return false;
+        rounds.through.fetch_add(1, std::memory_order_acq_rel);
       }
       return true;
     }));
   }
+  for (uint32_t round = 1; round <= rounds_max; ++round) {
+    must(edit_factory(paths(), "f", [&](FactorySettings& settings) {
+      settings.quota_stations = round;
+      return ok();
+    }));
+    rounds.now.store(round, std::memory_order_release);
+    Rounds::wait_for(rounds.through, round * makers);
+    ASSERT_EQ(use().stations, round);
+  }
   for (Child& child : children) EXPECT_TRUE(child.passes());
-  EXPECT_EQ(use().stations, static_cast<uint64_t>(room));
 }
 
 TEST_F(Factory, LetsAllOpenTheOneStationThatFits) {
