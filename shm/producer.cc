@@ -174,8 +174,10 @@ Status Producer::claim_slowly(uint64_t body_size, uint64_t deadline_ns, Claim& c
   const uint64_t started = monotonic_ns();
   uint32_t confusions = 0;
   for (;;) {
-    if (body_size > body_max_) return too_large(body_size);  // a successor may take less
-    switch (claimer_.claim(bytes, claim)) {
+    // A successor may take less, or more: what is too large here is looked for there.
+    const bool fits = body_size <= body_max_;
+    if (!fits && attached_->is_open()) return too_large(body_size);
+    switch (fits ? claimer_.claim(bytes, claim) : ClaimOutcome::sealed) {
       case ClaimOutcome::claimed:
         mine_->blocked_ns.fetch_add(monotonic_ns() - started,
                                     std::memory_order_relaxed);  // relaxed: for people
