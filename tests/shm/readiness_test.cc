@@ -262,9 +262,8 @@ TEST(Readiness, FollowsItsConsumerToAnotherThread) {
 TEST(Readiness, GivesBackWhatItPassedOver) {
   NamedStation station;
   Producer producer = station.producer();
-  for (int count = 0; count < 100; ++count) write(producer, "old");
-  Consumer consumer = station.lossless(From::sequence(100'000));
-  Listener listener(std::move(consumer));
+  Listener listener(station.lossless(From::sequence(100'000)));
+  for (int count = 0; count < 100; ++count) write(producer, "before the first it wants");
   EXPECT_EQ(listener.read().size(), 0u);
   const auto attached = station.attach();
   const auto& cursor = attached->ring().cursors[listener.consumer().slot()].cursor;
