@@ -149,6 +149,12 @@ Verb& Verb::station(const char* name, std::string& value, const char* descriptio
   return *this;
 }
 
+Verb& Verb::factory(const char* name, std::string& value, const char* description) {
+  CLI::Option* made = add_option(name, value, description)->required();
+  line_->places_[made] = {Kind::factories, {}};
+  return *this;
+}
+
 Verb& Verb::one_of(const char* name, std::string& value, const std::vector<std::string>& words,
                    const char* description) {
   CLI::Option* made = add_option(name, value, description)->required();

@@ -38,6 +38,7 @@ class Verb {
   // By place, and needed: a name of something new, or of a station there is.
   Verb& argument(const char* name, std::string& value, const char* description);
   Verb& station(const char* name, std::string& value, const char* description);
+  Verb& factory(const char* name, std::string& value, const char* description);
   Verb& one_of(const char* name, std::string& value, const std::vector<std::string>& words,
                const char* description);
   // By place, and not needed.

@@ -89,6 +89,8 @@ std::string kind_word(const Completed& place) {
   switch (place.kind) {
     case Kind::stations:
       return "stations";
+    case Kind::factories:
+      return "factories";
     case Kind::files:
       return "files";
     case Kind::folders:
@@ -167,7 +169,9 @@ std::string zsh_cases(const CommandNode& root) {
 std::string fish_offer(const Completed& place) {
   switch (place.kind) {
     case Kind::stations:
-      return "-x -a '(__loopline_stations)'";
+      return "-x -a '(__loopline_names __stations)'";
+    case Kind::factories:
+      return "-x -a '(__loopline_names __factories)'";
     case Kind::files:
       return "-r -F";
     case Kind::folders:

@@ -9,9 +9,9 @@
 
 namespace loopline::cli {
 
-// What is put in a place: words of a list, names of stations, files, folders, or something free.
+// What is put in a place: words of a list, names of what there is, or something free.
 struct Completed {
-  enum class Kind { free, words, stations, files, folders };
+  enum class Kind { free, words, stations, factories, files, folders };
   Kind kind = Kind::free;
   std::vector<std::string> words;
 };

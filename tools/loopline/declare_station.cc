@@ -19,13 +19,34 @@ void declare_add(Noun& station, StationAddArguments& arguments) {
       .option("--evict-after TIME", arguments.evict_after,
               "detach a consumer that holds a full ring for so long (default off)")
       .option("--timestamp WORD", arguments.timestamp, "precise (default), coarse or off")
-      .option("--mode MODE", arguments.mode, "permissions (default 0660)");
+      .option("--mode MODE", arguments.mode, "permissions (default 0660)")
+      .option("--owner USER", arguments.owner, "or user:group (default you)")
+      .explain("What is not named is what its factory says; see: loopline factory info.");
+}
+
+void declare_edit(Noun& station, StationEditArguments& arguments) {
+  station
+      .verb("edit", "give a living station other parameters",
+            [&arguments](Output& out) { return station_edit(out, arguments); })
+      .station("NAME", arguments.to.name, "the station")
+      .option("--ring SIZE", arguments.to.ring, "of each partition, a power of two from 64KiB")
+      .option("--max-message SIZE", arguments.to.max_message, "of one message, up to ring/8 - 32")
+      .option("--when-full WORD", arguments.to.when_full, "block or reject")
+      .option("--evict-after TIME", arguments.to.evict_after, "off, or such as 250ms")
+      .option("--timestamp WORD", arguments.to.timestamp, "precise, coarse or off")
+      .option("--mode MODE", arguments.to.mode, "permissions, such as 0660")
+      .option("--owner USER", arguments.to.owner, "or user:group; only root gives files away")
+      .flag("--yes,-y", arguments.yes, "do not ask")
+      .explain(
+          "Its producers and consumers go on in the new ring and lose nothing. Whoever comes\n"
+          "later begins there too, so it asks when messages are in the ring it leaves behind.\n"
+          "Mode and owner are changed in place. Interrupted, do the same again.");
 }
 
 }  // namespace
 
 void declare_station(CommandLine& line) {
-  Noun station = line.noun("station", "make, list, describe and remove stations");
+  Noun station = line.noun("station", "make, list, describe, edit and remove stations");
   declare_add(station, line.keep<StationAddArguments>());
   station.verb("ls", "list them", [](Output& out) { return station_ls(out); }).can_watch();
 
@@ -35,6 +56,15 @@ void declare_station(CommandLine& line) {
             [&name](Output& out) { return station_info(out, name); })
       .station("NAME", name, "the station")
       .can_watch();
+
+  declare_edit(station, line.keep<StationEditArguments>());
+  auto& purge = line.keep<StationPurgeArguments>();
+  station
+      .verb("purge", "drop the messages that are in a station",
+            [&purge](Output& out) { return station_purge(out, purge); })
+      .station("NAME", purge.name, "the station")
+      .flag("--yes,-y", purge.yes, "do not ask")
+      .explain("Sequences go on. Consumers that are attached read to where it was purged.");
 
   auto& rm = line.keep<StationRmArguments>();
   station
