@@ -9,15 +9,24 @@ void declare_add(Noun& station, StationAddArguments& arguments) {
   station
       .verb("add", "make a station",
             [&arguments](Output& out) { return station_add(out, arguments); })
-      .argument("NAME", arguments.name, "station, or factory/station")
-      .option("--ring SIZE", arguments.ring, "its size, a power of two from 64KiB (default 8MiB)")
+      .argument("NAME", arguments.name, "a new name: station, or factory/station; a-z 0-9 . _ -")
+      .option("--ring SIZE", arguments.ring,
+              "how much it holds, a power of two from 64KiB to 64GiB (default 8MiB)")
       .option("--partitions NUMBER", arguments.partitions,
-              "rings of that size; a key picks one (default 1)")
-      .option("--max-message SIZE", arguments.max_message, "of one message (default ring/8 - 32)")
+              "rings of that size, 1 to 256, each with an order of its own; a message's key picks "
+              "one (default 1)")
+      .option("--max-message SIZE", arguments.max_message,
+              "the largest message (default an eighth of the ring, less 32 bytes)")
       .flag("--exclusive", arguments.exclusive, "one producer at a time, a little faster")
-      .option("--when-full WORD", arguments.when_full, "block (default), reject or drop-oldest")
-      .option("--timestamp WORD", arguments.timestamp, "precise (default), coarse or off")
-      .option("--mode MODE", arguments.mode, "permissions (default 0660)");
+      .option("--when-full WORD", arguments.when_full,
+              "block (default), reject or drop-oldest: what a producer meets while consumers are "
+              "behind")
+      .option("--timestamp WORD", arguments.timestamp,
+              "precise (default), coarse or off: of each message")
+      .option("--mode MODE", arguments.mode, "permissions of its files, in octal (default 0660)")
+      .examples({"loopline station add orders",
+                 "loopline station add prices --ring 64MiB --when-full drop-oldest",
+                 "loopline station add billing/invoices --partitions 4"});
 }
 
 }  // namespace
@@ -25,13 +34,18 @@ void declare_add(Noun& station, StationAddArguments& arguments) {
 void declare_station(CommandLine& line) {
   Noun station = line.noun("station", "make, list, describe and remove stations");
   declare_add(station, line.keep<StationAddArguments>());
-  station.verb("ls", "list them", [](Output& out) { return station_ls(out); }).can_watch();
+  station
+      .verb("ls", "list them, with their rings and who is attached",
+            [](Output& out) { return station_ls(out); })
+      .examples({"loopline station ls", "loopline station ls --watch"})
+      .can_watch();
 
   auto& name = line.keep<std::string>();
   station
       .verb("info", "one station's parameters and state",
             [&name](Output& out) { return station_info(out, name); })
       .station("NAME", name, "the station")
+      .examples({"loopline station info orders", "loopline station info orders --json"})
       .can_watch();
 
   auto& rm = line.keep<StationRmArguments>();
@@ -39,7 +53,9 @@ void declare_station(CommandLine& line) {
       .verb("rm", "remove a station and its messages",
             [&rm](Output& out) { return station_rm(out, rm); })
       .station("NAME", rm.name, "the station")
-      .flag("--yes,-y", rm.yes, "do not ask");
+      .flag("--yes,-y", rm.yes, "do not ask")
+      .explain("Producers and consumers that are attached are told that it was removed.")
+      .examples({"loopline station rm orders --yes"});
 }
 
 }  // namespace loopline::cli
