@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include "perf/crowd.h"
 #include "perf/harness/environment.h"
 #include "perf/harness/options.h"
 #include "perf/harness/processes.h"
@@ -101,6 +102,10 @@ Result<int> run(const std::vector<std::string>& command) {
       return 0;
     case Command::list:
       return list();
+    case Command::crowd: {
+      LL_TRY_STATUS(measure_crowd());
+      return 0;
+    }
     case Command::link:
       return watch_link(options);
     case Command::ring:

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "bell.h"
+#include "bell_file.h"
 #include "lock.h"
 #include "seal.h"
 #include "window.h"
@@ -46,7 +47,11 @@ Attached::Attached(Mapping mapping, std::shared_ptr<Roster> roster,
     : mapping_(std::move(mapping)),
       ring_(ring_of(mapping_)),
       roster_(std::move(roster)),
-      directory_(std::move(directory)) {}
+      directory_(std::move(directory)) {
+  if (!directory_) return;
+  bell_files_ = bell_files_of(directory_->paths().shm, header());
+  ring_.bell_files = bell_files_.c_str();
+}
 
 std::shared_ptr<Attached> Attached::make(Mapping mapping, std::shared_ptr<Roster> roster,
                                          std::optional<Directory> directory) {
@@ -218,6 +223,19 @@ bool Attached::lift_gate() {
                  .c_str());
   }
   return true;
+}
+
+std::shared_ptr<Attached> Attached::behind_gate(uint32_t& slot) {
+  const Pair held = ring_.control->gate.pair.load(std::memory_order_acquire);  // acquire [cursor]
+  if (held.first == no_cursor.first) return nullptr;
+  auto before = attach_generation(header().generation - 1, Access::consume);
+  if (!before) return nullptr;
+  auto predecessor = make(std::move(*before), roster_, directory_);
+  if (auto first = predecessor->behind_gate(slot)) return first;
+  const auto slowest = slowest_reader(predecessor->ring());
+  if (!slowest) return nullptr;
+  slot = *slowest;
+  return predecessor;
 }
 
 }  // namespace loopline::shm

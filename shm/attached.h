@@ -47,6 +47,9 @@ class Attached {
 
   // Whether the gate may be lifted, and does it: nobody gates the predecessor any more.
   bool lift_gate();
+  // The ring whose readers hold our gate, and the slot of the slowest of them; null: it is lifted,
+  // or nobody is there.
+  std::shared_ptr<Attached> behind_gate(uint32_t& slot);
 
  private:
   Attached(Mapping mapping, std::shared_ptr<Roster> roster, std::optional<Directory> directory);
@@ -59,6 +62,7 @@ class Attached {
   Ring ring_;
   std::shared_ptr<Roster> roster_;
   std::optional<Directory> directory_;
+  std::string bell_files_;  // of ring_
 };
 
 }  // namespace loopline::shm

@@ -3,6 +3,8 @@
 //   sleeper   ticket = prepare_to_park(bell, bit);  look again;  nothing: park(bell, ticket, ...)
 //   waker     after ALL stores that the sleeper looks at:  ring_if_parked(bell)
 //
+// Who sleeps in an event loop instead of a futex: armed.h.
+//
 // Happens-before edges
 //   [park]  seq_cst fences on both sides: either the waker sees the parked bit, or the sleeper's
 //           second look sees the waker's stores. Each half without its fence loses wake-ups
@@ -18,15 +20,20 @@
 namespace loopline::shm {
 
 inline void ring(BellLine& bell) {
-  bell.parked.exchange(0, std::memory_order_acq_rel);  // acq_rel [park]: before the doorbell
+  bell.parked.exchange(0, std::memory_order_acq_rel);     // acq_rel [park]: before the doorbell
   bell.doorbell.fetch_add(1, std::memory_order_acq_rel);  // acq_rel [park]: what they wait on
   futex_wake_all(bell.doorbell);
 }
 
+// What a waker asks after its stores.
+inline bool somebody_parked(const BellLine& bell) {
+  fence(std::memory_order_seq_cst);                         // seq_cst [park]
+  return bell.parked.load(std::memory_order_relaxed) != 0;  // relaxed: the fence orders
+}
+
 inline void ring_if_parked(BellLine& bell) {
-  fence(std::memory_order_seq_cst);  // seq_cst [park]
-  const uint32_t parked = bell.parked.load(std::memory_order_relaxed);  // relaxed: the fence orders
-  if (parked != 0) [[unlikely]] shm::ring(bell);
+  if (somebody_parked(bell)) [[unlikely]]
+    shm::ring(bell);
 }
 
 // The doorbell's value BEFORE the caller looks again; then its parked bit; then the fence.

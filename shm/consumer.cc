@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/units.h"
 #include "bell.h"
 #include "seal.h"
 #include "window.h"
@@ -45,6 +46,7 @@ Status Consumer::bind(std::shared_ptr<Attached> attached, From from, Arrival arr
   fork_generation_ = fork_generation();
   attached_ = std::move(attached);
   options_.lossy = may_lose;
+  may_idle_ = !may_lose;
   if (options_.lossy) {
     const uint64_t frame_max = attached_->ring().units_max * unit_size;
     copies_.resize(std::max<uint64_t>(copies_min, 2 * frame_max));
@@ -92,6 +94,8 @@ Status Consumer::start_reading(From from, Arrival arrival) {
   // [seal]: we are joined now; a gate check that did not see us is one whose seal we see. Nothing
   // keeps the successor's beginning for us then, so we start there and not here. Unless we come
   // from the predecessor: our cursor there holds the gate here, and that holds the successor's.
+  evictable_ = !options_.lossy && attached_->header().evict_after_ns != 0;
+  released_ = start;
   const bool too_late = !options_.lossy && arrival == Arrival::fresh;
   if (too_late && seal_state(ring) != seal_open) return follow(from);
   bell_ = &ring.control->space_bell;
@@ -99,8 +103,7 @@ Status Consumer::start_reading(From from, Arrival arrival) {
   reader_ = Reader(ring, start);
   LL_TRY_STATUS(choose_start(from, start));
   if (passing_ && !options_.lossy) pass_over_older();
-  publish(reader_.at());
-  return ok();
+  return publish(reader_.at());
 }
 
 Status Consumer::choose_start(From from, Pair oldest) {
@@ -178,8 +181,10 @@ Consumer& Consumer::operator=(Consumer&& other) noexcept {
   mine_ = std::exchange(other.mine_, nullptr);
   slot_ = other.slot_;
   bell_ = other.bell_;
+  may_idle_ = other.may_idle_;
   unreleased_ = other.unreleased_;
   released_ = other.released_;
+  evictable_ = other.evictable_;
   sealed_ = other.sealed_;
   passing_ = other.passing_;
   pass_over_ = other.pass_over_;
@@ -193,6 +198,10 @@ Consumer& Consumer::operator=(Consumer&& other) noexcept {
   messages_ = other.messages_;
   bytes_ = other.bytes_;
   lost_ = other.lost_;
+  bell_file_ = std::move(other.bell_file_);
+  bell_is_old_ = other.bell_is_old_;
+  mark_ = other.mark_;
+  armed_at_ = other.armed_at_;
   return *this;
 }
 
@@ -200,14 +209,16 @@ Consumer::~Consumer() { close(); }
 
 void Consumer::close() {
   if (mine_ == nullptr || ghost_ || fork_generation_ != fork_generation()) return;
+  if (bell_file_) take_down_bell();
   leave(attached_->ring(), slot_, seat_);  // false: reaped already, nothing is left of us
   mine_ = nullptr;
 }
 
 Result<size_t> Consumer::read(std::span<FrameView> views) {
+  const OneThread::Use use(one_thread_);
   if (!here()) [[unlikely]]
     LL_TRY_STATUS(rebind());
-  if (unreleased_) publish(reader_.at());
+  if (unreleased_) LL_TRY_STATUS(publish(reader_.at()));
   for (;;) {
     auto run = options_.lossy ? read_lossy(views) : read_lossless(views);
     if (!run || *run != 0 || !sealed_) [[likely]]
@@ -222,6 +233,8 @@ Result<size_t> Consumer::read_lossless(std::span<FrameView> views) {
   }
   size_t count = 0;
   const ReadOutcome outcome = read_views(views, count);
+  if (is_evicted()) [[unlikely]]
+    return evicted_fault();
   if (outcome == ReadOutcome::corrupt && count == 0) [[unlikely]]
     return corrupt_fault();
   sealed_ = outcome == ReadOutcome::sealed;
@@ -262,7 +275,7 @@ inline ReadOutcome Consumer::read_views(std::span<FrameView> views, size_t& coun
     ++count;
   }
   // Also when all it found was to be skipped: that room may be given back as well.
-  unreleased_ = reader_.at().first != released_;
+  unreleased_ = reader_.at().first != released_.first;
   if (count != 0) count_messages(count, bytes);
   return outcome;
 }
@@ -328,21 +341,25 @@ void Consumer::count_messages(size_t messages, uint64_t bytes) {
 }
 
 Status Consumer::release() {
+  const OneThread::Use use(one_thread_);
   if (!here()) [[unlikely]]
     LL_TRY_STATUS(rebind());
-  publish(reader_.at());
-  return ok();
+  return publish(reader_.at());
 }
 
-void Consumer::publish(Pair at) {
+Status Consumer::publish(Pair at) {
+  if (evictable_) [[unlikely]] {
+    if (!move_cursor(*mine_, released_, at)) return evicted_fault();
+  }
   unreleased_ = false;
-  released_ = at.first;
+  released_ = at;
   if (options_.lossy) {
     mine_->shown.store(at, std::memory_order_relaxed);  // relaxed: for people
-    return;
+    return ok();
   }
-  mine_->cursor.store(at, std::memory_order_release);  // release [cursor]
+  if (!evictable_) mine_->cursor.store(at, std::memory_order_release);  // release [cursor]
   ring_if_parked(*bell_);
+  return ok();
 }
 
 Status Consumer::rebind() {
@@ -388,12 +405,22 @@ Status Consumer::follow(From from) {
   there.messages_ += messages_;
   there.bytes_ += bytes_;
   there.lost_ += lost_;
+  if (bell_file_) hand_on_bell(there);
   *this = std::move(there);
   if (!options_.lossy) (void)attached_->lift_gate();
   if (was_reading && reader_.at().second > expected) {
     note_gap(expected, reader_.at().second - expected, false);
   }
   return ok();
+}
+
+Fault Consumer::evicted_fault() const {
+  return {FaultCode::fenced,
+          "this consumer of station \"" + attached_->name() + "\" held a full ring for " +
+              format_duration(attached_->header().evict_after_ns) +
+              " (evict-after) and was detached: messages from sequence " +
+              std::to_string(released_.second) +
+              " on may be overwritten, those it was handed since included; open a new one"};
 }
 
 Fault Consumer::corrupt_fault() const {

@@ -20,6 +20,9 @@
 
 #include "attached.h"
 #include "base/from.h"
+#include "base/one_thread.h"
+#include "bell_file.h"
+#include "evict.h"
 #include "reader.h"
 #include "wait.h"
 
@@ -61,18 +64,22 @@ class Consumer {
   ~Consumer();
 
   // The next messages, as many as are there and fit; 0 when there are none now. Releases the
-  // previous run. Faults: corrupted, closed (the station was removed and read to its end), fenced,
-  // forked.
+  // previous run. Faults: corrupted, closed (the station was removed and read to its end), fenced
+  // (its thread ended, or it was evicted, see evict.h), forked.
   Result<size_t> read(std::span<FrameView> views);
   // Whether read() would return 0 and do nothing else: the look of one who spins, in few
   // instructions. False says nothing.
-  bool is_idle() const { return here() && !options_.lossy && !unreleased_ && !reader_.ready(); }
-  // Gives the space of the last run back to the producers.
+  bool is_idle() const {
+    return here() && may_idle_ && !unreleased_ && !reader_.ready() && !is_evicted();
+  }
+  // Gives the space of the last run back to the producers. Faults: fenced: the run may have been
+  // overwritten while it was looked at.
   Status release();
   // Until there is something to read, or `deadline_ns` (monotonic): true when there is.
   Result<bool> wait(uint64_t deadline_ns);
   // The same for one consumer of several rings, which waits as the first of them does.
   static Result<bool> wait_any(std::span<Consumer* const> consumers, uint64_t deadline_ns);
+  // In an event loop: readiness.h.
   // What was missed before the run that read() returned last; count 0: nothing.
   Gap take_gap() { return std::exchange(gap_, {}); }
 
@@ -89,6 +96,7 @@ class Consumer {
   }
 
  private:
+  friend class Readiness;
   Consumer() = default;
   // How we come to a ring: from outside, or from its predecessor, whose seal frame we have read.
   enum class Arrival { fresh, following };
@@ -109,9 +117,17 @@ class Consumer {
   ReadOutcome read_copies(std::span<FrameView> views, size_t& count);
   Status clean_up_ahead();
   bool has_news() const;
+  Status listen(int epoll);
+  void stop_listening(int epoll);
+  Result<bool> arm();
+  void note_parked(bool parked);
+  void take_down_bell();
+  void hand_on_bell(Consumer& there);
   Bedside lie_down();
   static void sleep(std::span<Consumer* const> consumers, Waiter& waiter);
-  void publish(Pair at);
+  Status publish(Pair at);
+  bool is_evicted() const { return evictable_ && !is_held(*mine_); }
+  Fault evicted_fault() const;
   void count_messages(size_t messages, uint64_t bytes);
   void keep_off_the_heels(size_t count);
   Fault corrupt_fault() const;
@@ -124,8 +140,10 @@ class Consumer {
   CursorSlot* mine_ = nullptr;
   BellLine* bell_ = nullptr;  // of producers that wait for room
   uint32_t slot_ = 0;
+  bool may_idle_ = false;  // lossless, and without an event loop: nothing to read is nothing to do
   bool unreleased_ = false;
-  uint64_t released_ = 0;      // the position our cursor shows
+  Pair released_;              // what our cursor shows
+  bool evictable_ = false;     // by producers, see evict.h
   bool streaming_ = false;     // see keep_off_the_heels
   uint32_t short_runs_ = 0;    // since the clock was read
   uint64_t counted_ = 0;       // messages since then
@@ -141,6 +159,11 @@ class Consumer {
   SeatId seat_ = nobody;
   uint64_t fork_generation_ = 0;
   uint64_t messages_ = 0, bytes_ = 0, lost_ = 0;
+  std::unique_ptr<BellFile> bell_file_;  // of one in an event loop
+  bool bell_is_old_ = false;             // it is of the ring before this one
+  uint32_t mark_ = 0;                    // see armed.h
+  uint64_t armed_at_ = 0;                // our next sequence then
+  OneThread one_thread_;
 };
 
 }  // namespace loopline::shm

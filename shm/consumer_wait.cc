@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <array>
 
-#include "bell.h"
+#include "armed.h"
 #include "consumer.h"
 #include "seal.h"
 
@@ -49,7 +49,7 @@ Result<bool> Consumer::wait_any(std::span<Consumer* const> consumers, uint64_t d
 
 // Something to read, to follow, or to be told.
 bool Consumer::has_news() const {
-  if (reader_.ready() || sealed_) return true;
+  if (reader_.ready() || sealed_ || is_evicted()) return true;
   return options_.lossy && !reader_.ring().still_inside(reader_.at().first);
 }
 
@@ -67,15 +67,19 @@ void Consumer::sleep(std::span<Consumer* const> consumers, Waiter& waiter) {
     has_news = has_news || consumer->reader_.ready();
   }
   if (!has_news) waiter.sleep(std::span(bedsides).first(count));
-  for (Consumer* consumer : consumers) {
-    consumer->mine_->waiting.store(0, std::memory_order_relaxed);  // relaxed: for people
-  }
+  for (Consumer* consumer : consumers) consumer->note_parked(false);
+}
+
+// For people. A mark stays: the event loop goes on by it, and shows as much.
+void Consumer::note_parked(bool parked) {
+  if (bell_file_) return;
+  mine_->waiting.store(parked ? waiting_parked : 0, std::memory_order_relaxed);  // relaxed: as said
 }
 
 // Our parked bit is set; who looks again now and finds nothing may sleep.
 Bedside Consumer::lie_down() {
   BellLine& bell = attached_->ring().control->data_bell;
-  mine_->waiting.store(1, std::memory_order_relaxed);  // relaxed: for people
+  note_parked(true);
   const uint32_t ticket = prepare_to_park(bell, 1u << (slot_ & 31));
   uint32_t owner_slot = 0;
   const SeatId owner =

@@ -17,6 +17,7 @@
 #include <optional>
 
 #include "base/units.h"
+#include "bell_file.h"
 #include "instance.h"
 #include "ring_header.h"
 
@@ -141,6 +142,10 @@ const char* text_of(TimestampKind kind) {
   return "unknown";
 }
 
+std::string evict_text(uint64_t evict_after_ns) {
+  return evict_after_ns == 0 ? "off" : format_duration(evict_after_ns);
+}
+
 // Collects what differs, in the words of the command line.
 struct Differences {
   std::string text;
@@ -164,6 +169,8 @@ Status compare(const RingHeader& header, const RingOptions& options,
                   yes_no(options.exclusive));
   differences.add(asked.when_full, "when-full", text_of(header.when_full),
                   text_of(options.when_full));
+  differences.add(asked.evict_after, "evict-after", evict_text(header.evict_after_ns),
+                  evict_text(options.evict_after_ns));
   differences.add(asked.timestamp, "timestamp", text_of(header.timestamp),
                   text_of(options.timestamp));
   differences.add(asked.partitions, "partitions", std::to_string(header.partitions),
@@ -375,10 +382,31 @@ std::vector<std::string> Directory::list_strangers() const {
     if (file == roster_file_name) continue;
     const std::string path = paths_.shm + "/" + file;
     const bool is_ring = parse_ring_file_name(file) && standing_of(path) != Standing::no_ring;
-    if (!is_ring) strangers.push_back(path);
+    if (!is_ring && !is_bell_file(path)) strangers.push_back(path);
   }
   std::sort(strangers.begin(), strangers.end());
   return strangers;
+}
+
+// The bells first: a ring that is gone by the second look never comes back, nor does its uuid.
+std::vector<std::string> Directory::list_stale_bells() const {
+  std::vector<std::string> bells;
+  const auto names = names_in(paths_.shm);
+  for (const std::string& file : names ? *names : std::vector<std::string>()) {
+    if (is_bell_file(paths_.shm + "/" + file)) bells.push_back(paths_.shm + "/" + file);
+  }
+  const auto rings = list();
+  if (!rings) return {};
+  for (const Listed& ring : *rings) {
+    const auto file = open_file("ring", ring.path, false);
+    const auto header =
+        file ? read_ring_header(*file, ring.path) : Result<RingHeader>(file.fault());
+    const std::string any = ring.path.substr(0, ring.path.size() - ring_suffix.size()) + "@";
+    const std::string start = header ? bell_files_of(paths_.shm, *header) : any;
+    std::erase_if(bells, [&](const std::string& bell) { return bell.starts_with(start); });
+  }
+  std::sort(bells.begin(), bells.end());
+  return bells;
 }
 
 // Unlinks the partition's rings unless the current one is in use: false. Under the exclusive lock,
@@ -396,6 +424,9 @@ Result<bool> Directory::remove_if_sealed(const Result<FolderLock>& lock, const S
     // If we die between two of these: the current one still says removed, or is still no ring.
     std::rotate(found.begin(), found.begin() + static_cast<ptrdiff_t>(current), found.end());
   }
+  const std::string station = name.factory + "@" + name.station + "@";
+  remove_bell_files(paths_.shm,
+                    partition == 0 ? station : station + std::to_string(partition) + "@");
   if (partition == 0) LL_TRY_STATUS(unlink_others(name));
   for (const uint32_t generation : found) {
     const std::string path = ring_path(name, partition, generation);

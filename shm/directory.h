@@ -48,7 +48,7 @@ class Directory {
   // fault names each difference. `explicit_options` says which of them the caller really asked for.
   struct Asked {
     bool capacity = false, message_max = false, exclusive = false, when_full = false,
-         timestamp = false, partitions = false;
+         evict_after = false, timestamp = false, partitions = false;
   };
   Result<Mapping> open_or_create(const RingOptions& options, const Asked& asked,
                                  Access access) const;
@@ -68,9 +68,12 @@ class Directory {
     std::string path;
     uint64_t bytes = 0;  // of memory
   };
-  // All ring files, sorted by name; files that are no rings are listed by list_strangers().
+  // All ring files, sorted by name; files that are neither rings nor bells of their readers
+  // (bell_file.h) are listed by list_strangers().
   Result<std::vector<Listed>> list() const;
   std::vector<std::string> list_strangers() const;
+  // Bell files whose ring is gone: left by readers that died after it was removed.
+  std::vector<std::string> list_stale_bells() const;
   // The generations of a station's partition, ascending; empty when there is none.
   Result<std::vector<uint32_t>> generations(const StationName& name, uint32_t partition) const;
   // Unlinks every generation of the station's partition, and with partition 0 of all; the caller

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/clock.h"
+#include "evict.h"
 #include "lock.h"
 #include "mapping.h"
 #include "peephole.h"
@@ -126,8 +127,9 @@ Status Inspector::read_cursor(uint32_t slot) {
   const bool is_lossy = facts.kind == CursorKind::lossy;
   LL_TRY(at, hole_.pair(place +
                         (is_lossy ? offsetof(CursorSlot, shown) : offsetof(CursorSlot, cursor))));
+  facts.is_evicted = at == evicted_cursor;
   facts.is_joining = at.first == 0 || at == no_cursor;  // taken, and not put anywhere yet
-  if (!facts.is_joining) facts.at = at;
+  if (facts.has_place()) facts.at = at;
   snapshot_.cursors.push_back(std::move(facts));
   return ok();
 }
@@ -142,6 +144,7 @@ Status Inspector::read_control() {
   snapshot_.repairs = image_.at<uint64_t>(offsetof(ControlBlock, repairs));
   snapshot_.reaped = image_.at<uint64_t>(offsetof(ControlBlock, reaped));
   snapshot_.fillers = image_.at<uint64_t>(offsetof(ControlBlock, fillers));
+  snapshot_.evicted = image_.at<uint64_t>(offsetof(ControlBlock, evicted));
   LL_TRY(seal_at, hole_.pair(offsetof(ControlBlock, seal) + offsetof(SealLine, at)));
   LL_TRY(start, hole_.pair(offsetof(ControlBlock, start)));
   LL_TRY(gate, hole_.pair(offsetof(ControlBlock, gate)));
@@ -171,7 +174,7 @@ void Inspector::check_window(const LimitWord& before, const LimitWord& after) {
   snapshot_.limit = after.position;
   if (before.position > after.position) damaged("the limit went back");
   for (const CursorFacts& cursor : snapshot_.cursors) {
-    if (cursor.is_joining || cursor.kind == CursorKind::lossy) continue;
+    if (!cursor.has_place() || cursor.kind == CursorKind::lossy) continue;
     const uint64_t at = cursor.at.first;
     const bool is_inside = at + capacity >= before.position && at <= after.position;
     if (is_inside && at % unit_size == 0) continue;
@@ -185,7 +188,7 @@ void Inspector::check_window(const LimitWord& before, const LimitWord& after) {
 Pair Inspector::walk_start() const {
   Pair start = snapshot_.oldest;
   for (const CursorFacts& cursor : snapshot_.cursors) {
-    const bool usable = !cursor.is_joining && cursor.kind == CursorKind::lossless;
+    const bool usable = cursor.has_place() && cursor.kind == CursorKind::lossless;
     if (usable && cursor.at.first > start.first && cursor.at.first <= snapshot_.limit) {
       start = cursor.at;
     }
@@ -280,7 +283,7 @@ Status Inspector::note_if_open(Pair at, uint64_t bytes) {
 // What follows from the rest.
 void Inspector::finish() {
   for (CursorFacts& cursor : snapshot_.cursors) {
-    if (cursor.is_joining) cursor.at = snapshot_.oldest;
+    if (!cursor.has_place()) cursor.at = snapshot_.oldest;
     cursor.lag_messages =
         snapshot_.frontier.second - std::min(cursor.at.second, snapshot_.frontier.second);
     cursor.lag_bytes =

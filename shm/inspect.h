@@ -61,6 +61,7 @@ struct CursorFacts {
   CursorKind kind = CursorKind::lossless;
   Occupant occupant;
   bool is_joining = false;
+  bool is_evicted = false;  // held a full ring for evict-after; gates nothing
   bool is_waiting = false;
   Pair at;                    // {position, sequence} of what it reads next
   uint64_t lag_messages = 0;  // to the frontier
@@ -68,6 +69,8 @@ struct CursorFacts {
   uint64_t messages = 0;  // handed out
   uint64_t bytes = 0;
   uint64_t lost = 0;
+
+  bool has_place() const { return !is_joining && !is_evicted; }
 };
 
 // The ring lock: who repairs, reaps or seals right now.
@@ -101,7 +104,7 @@ struct RingSnapshot {
   LockFacts lock;
   bool producers_wait = false;  // somebody sleeps until there is room
   bool consumers_wait = false;  // somebody sleeps until there is a message
-  uint64_t repairs = 0, reaped = 0, fillers = 0;
+  uint64_t repairs = 0, reaped = 0, fillers = 0, evicted = 0;
   std::string damage;  // what makes no sense in these bytes; empty when all does
 
   static constexpr size_t open_claims_max = 1024;

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "bell_file.h"
 #include "roster_state.h"
 
 namespace loopline::shm {
@@ -227,12 +228,14 @@ bool remove_instance_shm(const InstancePaths& paths) {
   std::error_code error;
   for (std::filesystem::directory_iterator at(paths.shm, error), end; !error && at != end;
        at.increment(error)) {
-    if (at->path().filename() != roster_file_name) return false;
+    const bool may_go = at->path().filename() == roster_file_name || is_bell_file(at->path());
+    if (!may_go) return false;
   }
   const std::string roster_path = paths.shm + "/" + roster_file_name;
   if (error || !nobody_else_sits(roster_path)) return false;
   // Whoever opened the roster just before finds another one, or none, when it makes its ring: see
   // Directory::create. If we die here: an empty folder, which the next one uses.
+  remove_bell_files(paths.shm, "");  // of readers that died after their ring was removed
   ::unlink(roster_path.c_str());
   return ::rmdir(paths.shm.c_str()) == 0;
 }

@@ -26,7 +26,7 @@
 
 namespace loopline::shm {
 
-constexpr uint32_t layout_version = 2;
+constexpr uint32_t layout_version = 3;
 constexpr uint64_t ring_magic = 0x474e4952'504f4f4c;    // "LOOPRING" as bytes
 constexpr uint64_t roster_magic = 0x54534f52'504f4f4c;  // "LOOPROST" as bytes
 
@@ -41,6 +41,7 @@ constexpr uint32_t producer_slots_max = 1022;  // 10 bits of owner; 1023 marks a
 constexpr uint32_t cursor_slots_max = 1024;
 constexpr uint32_t seal_owner = 1023;
 constexpr uint32_t partitions_max = 256;
+constexpr uint64_t evict_after_min_ns = 1'000'000;  // less is a reader that lost its core
 // Positions stay below 2^59 so that a side word always has room for the lap: 1.6 years at 10 GB/s
 // without a pause; claims past it are refused and the ring is sealed with a successor.
 constexpr uint64_t position_max = 1ull << 59;
@@ -85,10 +86,11 @@ struct RingHeader {
   uint32_t generation;  // of the ring within its partition: a successor has one more
   uint32_t partitions;  // how many the station has
   uint64_t created_ns;
+  uint64_t evict_after_ns;  // 0: readers may hold a full ring for ever
   char factory[64];
   char station[64];
 };
-static_assert(sizeof(RingHeader) == 264 && sizeof(RingHeader) <= page_size);
+static_assert(sizeof(RingHeader) == 272 && sizeof(RingHeader) <= page_size);
 
 // A doorbell and who sleeps by it; see bell.h.
 struct alignas(line_pitch) BellLine {
@@ -126,7 +128,7 @@ struct alignas(line_pitch) CursorSlot {
   AtomicPair cursor;       // {position, sequence}; no_cursor gates nothing, {0, 0} blocks (joining)
   Atomic<uint64_t> owner;  // SeatId
   Atomic<uint32_t> kind;   // CursorKind
-  Atomic<uint32_t> waiting;   // 1 while parked, for tools
+  Atomic<uint32_t> waiting;   // not 0 while parked, for tools; a mark for wakers: armed.h
   AtomicPair shown;           // a lossy reader's position, for tools only
   Atomic<uint64_t> messages;  // handed out, relaxed
   Atomic<uint64_t> bytes;
@@ -146,6 +148,7 @@ struct ControlBlock {
   alignas(line_pitch) Atomic<uint64_t> repairs;       // dead producers cleaned up after
   Atomic<uint64_t> reaped;                            // dead cursors released
   Atomic<uint64_t> fillers;                           // frames completed for the dead
+  Atomic<uint64_t> evicted;                           // readers detached, see evict.h
 };
 static_assert(sizeof(ControlBlock) == 10 * line_pitch + 0);
 static_assert(offsetof(ControlBlock, limit) == 128 && offsetof(ControlBlock, lock) == 768);

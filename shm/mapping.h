@@ -30,6 +30,7 @@ struct RingOptions {
   uint64_t message_max = 0;  // 0: as large as the ring allows
   bool exclusive = false;
   WhenFull when_full = WhenFull::block;
+  uint64_t evict_after_ns = 0;  // 0: never
   TimestampKind timestamp = TimestampKind::precise;
   uint32_t producer_slots = 64;
   uint32_t cursor_slots = 64;

@@ -63,6 +63,14 @@ Status check_options(const RingOptions& options, uint64_t capacity_min) {
     return refuse(options, "cannot have " + std::to_string(options.cursor_slots) + " cursor slots" +
                                range(1, cursor_slots_max));
   }
+  if (options.evict_after_ns != 0 && options.when_full == WhenFull::drop_oldest) {
+    return refuse(
+        options, "evict-after says nothing with when-full drop-oldest: no consumer holds the ring");
+  }
+  if (options.evict_after_ns != 0 && options.evict_after_ns < evict_after_min_ns) {
+    return refuse(options, "evict-after cannot be " + format_duration(options.evict_after_ns) +
+                               ": it is off, or at least " + format_duration(evict_after_min_ns));
+  }
   if ((options.mode & ~0777u) != 0 || (options.mode & 0600u) != 0600u) {
     return refuse(options, "mode cannot be " + mode_text(options.mode) +
                                " (0600 to 0777, and the owner may always read and write)");
@@ -91,6 +99,7 @@ Result<RingHeader> make_header(const RingOptions& options, const uint64_t roster
   header.exclusive = options.exclusive ? 1 : 0;
   header.timestamp = options.timestamp;
   header.when_full = options.when_full;
+  header.evict_after_ns = options.evict_after_ns;
   header.partition = options.partition;
   header.partitions = options.partitions;
   header.generation = options.generation;

@@ -27,6 +27,7 @@ RingOptions options_like(const RingHeader& first, uint32_t partition) {
   options.message_max = first.message_max;
   options.exclusive = first.exclusive != 0;
   options.when_full = first.when_full;
+  options.evict_after_ns = first.evict_after_ns;
   options.timestamp = first.timestamp;
   options.producer_slots = first.producer_slots;
   options.cursor_slots = first.cursor_slots;

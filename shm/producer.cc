@@ -96,6 +96,7 @@ Producer& Producer::operator=(Producer&& other) noexcept {
   fork_generation_ = other.fork_generation_;
   identity_ = other.identity_;
   messages_ = other.messages_;
+  watch_ = other.watch_;
   bytes_ = other.bytes_;
   return *this;
 }
@@ -123,6 +124,7 @@ Status Producer::check_open(const OpenFrame& frame) {
 }
 
 Status Producer::abort(OpenFrame& frame) {
+  const OneThread::Use use(one_thread_);
   LL_TRY_STATUS(check_open(frame));
   claimer_.abort(frame.claim);
   finish(frame);
@@ -224,6 +226,7 @@ Status Producer::wait_out(uint64_t end, const Advance& held, Waiter& waiter) {
                    "the ring lock of station \"" + attached_->name() + "\" is damaged");
     }
   }
+  if (gated && evict(held, waiter)) return ok();
   if (waiter.expired()) return full_fault(waiter, held);
   if (!waiter.spin()) {
     // Room comes from cursors; behind an open frame it comes from its commit.
@@ -242,6 +245,19 @@ Status Producer::wait_out(uint64_t end, const Advance& held, Waiter& waiter) {
     }
   }
   return ok();
+}
+
+// Detaches the reader that holds the ring, once it has done so for evict-after.
+bool Producer::evict(const Advance& held, Waiter& waiter) {
+  if (!waiter.time_to_look_around()) return false;
+  std::shared_ptr<Attached> theirs = attached_;
+  uint32_t slot = held.blocker;
+  if (slot == blocker_is_gate) theirs = attached_->behind_gate(slot);
+  if (!theirs || theirs->header().evict_after_ns == 0) return false;
+  const bool evicted = watch_.look(theirs->ring(), theirs->header().generation, slot,
+                                   theirs->header().evict_after_ns, monotonic_ns());
+  waiter.wake_by(watch_.due_ns());
+  return evicted;
 }
 
 Fault Producer::full_fault(const Waiter& waiter, const Advance& held) const {

@@ -14,8 +14,11 @@
 #include <cstddef>
 #include <memory>
 
+#include "armed.h"
 #include "attached.h"
+#include "base/one_thread.h"
 #include "claim.h"
+#include "evict.h"
 #include "wait.h"
 #include "window.h"
 
@@ -44,6 +47,7 @@ class Producer {
   // wait_for_ever) when the ring is full. Faults: full, timed_out (both say who holds the ring),
   // too_large, fenced, forked, closed, corrupted.
   Status claim(uint64_t body_size, uint64_t deadline_ns, OpenFrame& frame) {
+    const OneThread::Use use(one_thread_);
     if (!here() || body_size > body_max_ ||
         claimer_.claim(frame_size(body_size), frame.claim) != ClaimOutcome::claimed) [[unlikely]] {
       LL_TRY_STATUS(claim_slowly(body_size, deadline_ns, frame.claim));
@@ -57,6 +61,7 @@ class Producer {
   // Shows the frame to the readers and wakes those who sleep. Faults: fenced (our thread was found
   // dead and the frame completed as a filler), invalid_argument (committed or aborted already).
   Status commit(OpenFrame& frame, uint16_t flags) {
+    const OneThread::Use use(one_thread_);
     if (!frame.open || !here()) [[unlikely]]
       LL_TRY_STATUS(check_open(frame));
     claimer_.commit(frame.claim, pack_meta(frame.body_size, FrameType::message, flags),
@@ -81,11 +86,13 @@ class Producer {
   Status check_open(const OpenFrame& frame);
   Status make_room(uint64_t end, Waiter& waiter);
   Status wait_out(uint64_t end, const Advance& held, Waiter& waiter);
+  bool evict(const Advance& held, Waiter& waiter);
   Fault too_large(uint64_t body_size) const;
   Fault full_fault(const Waiter& waiter, const Advance& held) const;
   void finish(OpenFrame& frame) {
     frame.open = false;
-    ring_if_parked(*bell_);
+    if (somebody_parked(*bell_)) [[unlikely]]
+      ring_readers(attached_->ring());
   }
   void count(uint32_t bytes) {
     mine_->messages.store(++messages_, std::memory_order_relaxed);   // relaxed: for people
@@ -112,6 +119,8 @@ class Producer {
   uint64_t fork_generation_ = 0;
   uint64_t identity_ = 0;
   uint64_t messages_ = 0, bytes_ = 0;
+  EvictionWatch watch_;
+  OneThread one_thread_;
 };
 
 }  // namespace loopline::shm

@@ -1,7 +1,8 @@
 // Repair: the walk, and who may do it.
 #include "repair.h"
 
-#include "bell.h"
+#include "armed.h"
+#include "bell_file.h"
 #include "claim.h"
 #include "lock.h"
 
@@ -80,7 +81,7 @@ Cleaned Janitor::clean_producer_locked(uint32_t slot) {
   ring_.control->fillers.fetch_add(completed, std::memory_order_relaxed);  // relaxed: for people
   ring_.control->repairs.fetch_add(1, std::memory_order_relaxed);          // relaxed: for people
   theirs.owner.store(nobody, std::memory_order_release);                   // release [slot]
-  ring_if_parked(ring_.control->data_bell);
+  ring_readers_if_parked(ring_);
   ring_if_parked(ring_.control->space_bell);
   return Cleaned::done;
 }
@@ -97,6 +98,7 @@ Cleaned Janitor::clean_cursor_locked(uint32_t slot) {
     return Cleaned::nothing;
   }
   // If we die here: as above, the next one goes on.
+  remove_bell_file(ring_, slot);
   theirs.cursor.store(no_cursor, std::memory_order_release);      // release [cursor]
   ring_.control->reaped.fetch_add(1, std::memory_order_relaxed);  // relaxed: for people
   theirs.owner.store(nobody, std::memory_order_release);          // release [slot]

@@ -53,6 +53,7 @@ struct Ring {
   uint32_t units_max = 0;  // of one frame
   uint32_t producer_slots = 0;
   uint32_t cursor_slots = 0;
+  const char* bell_files = nullptr;  // how their paths begin; null: a ring without a file
 
   static Ring over(ControlBlock* control, ProducerSlot* producers, CursorSlot* cursors,
                    Atomic<uint64_t>* side_words, std::byte* data, uint64_t capacity,
@@ -67,7 +68,8 @@ struct Ring {
             static_cast<uint32_t>(log2_exact(capacity)),
             static_cast<uint32_t>(capacity / 8 / unit_size),
             producer_slots,
-            cursor_slots};
+            cursor_slots,
+            nullptr};
   }
 
   std::byte* at(uint64_t position) const { return data + (position & mask); }
@@ -97,6 +99,11 @@ struct Ring {
     return carries_tag(word, position);
   }
 
+  // Cursor slots that were ever used; the others need no look.
+  uint32_t cursors_in_use() const {
+    const uint32_t count = control->cursor_count.load(std::memory_order_acquire);  // acquire [join]
+    return count < cursor_slots ? count : cursor_slots;
+  }
   // The oldest boundary of the window, {position, sequence}, from one read of limit.
   Pair window_start() const {
     const auto limit =

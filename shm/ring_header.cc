@@ -51,6 +51,9 @@ std::optional<std::string> senseless(const RingHeader& header) {
   if (header.timestamp > TimestampKind::off) return std::string("an unknown kind of timestamp");
   if (header.when_full > WhenFull::drop_oldest)
     return std::string("an unknown answer to a full ring");
+  if (header.evict_after_ns != 0 && header.when_full == WhenFull::drop_oldest) {
+    return std::string("readers to evict, where none holds the ring");
+  }
   if (header.partitions == 0 || header.partitions > partitions_max) {
     return std::to_string(header.partitions) + " partitions";
   }

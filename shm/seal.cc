@@ -1,7 +1,7 @@
 // Seal: the steps on one ring; attached.cc composes them with files and locks.
 #include "seal.h"
 
-#include "bell.h"
+#include "armed.h"
 
 namespace loopline::shm {
 
@@ -48,7 +48,7 @@ void commit_seal(const Ring& ring, const Claim& seal) {
     Claimer::complete_frame(ring, seal,
                             pack_meta(unit_size - frame_header_size, FrameType::seal, 0), 0, 0);
   }
-  shm::ring(ring.control->data_bell);
+  ring_readers(ring);
   shm::ring(ring.control->space_bell);
 }
 

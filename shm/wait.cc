@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "base/clock.h"
 
@@ -97,13 +98,14 @@ bool Waiter::expired() const {
 }
 
 void Waiter::sleep(std::span<const Bedside> bedsides) {
-  uint64_t timeout_ns = timeout_ns_;
-  if (deadline_ns_ != wait_for_ever) {
-    const uint64_t now = monotonic_ns();
-    if (now >= deadline_ns_) return;
-    timeout_ns = std::min(timeout_ns, deadline_ns_ - now);
-  }
   rounds_ = 0;  // after a sleep we look around first
+  uint64_t timeout_ns = timeout_ns_;
+  const uint64_t end_ns = std::min(deadline_ns_, std::exchange(wake_by_ns_, wait_for_ever));
+  if (end_ns != wait_for_ever) {
+    const uint64_t now = monotonic_ns();
+    if (now >= end_ns) return;
+    timeout_ns = std::min(timeout_ns, end_ns - now);
+  }
   timeout_ns_ = std::min(timeout_ns_ * 2, park_timeout_max_ns);
   Places places;
   for (const Bedside& bedside : bedsides) {  // the bells first: they matter more than the lives

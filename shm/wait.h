@@ -45,6 +45,8 @@ class Waiter {
   // Every so many rounds, and before each sleep: the moment to look whether somebody died.
   bool time_to_look_around() const { return (rounds_ & 4095) == 0; }
   bool expired() const;
+  // The next sleep ends by then, monotonic.
+  void wake_by(uint64_t time_ns) { wake_by_ns_ = time_ns; }
   bool may_wait() const { return deadline_ns_ != 0; }
 
   // Sleeps until one of the bells changes from its ticket, a thread that is watched dies, or the
@@ -57,6 +59,7 @@ class Waiter {
   uint64_t deadline_ns_;
   uint64_t spin_end_ns_ = 0;
   uint64_t timeout_ns_ = park_timeout_min_ns;
+  uint64_t wake_by_ns_ = wait_for_ever;
   uint32_t rounds_ = 0;
 };
 

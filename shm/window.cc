@@ -28,16 +28,20 @@ uint32_t slots_in_use(const Ring& ring) {
   return count < ring.cursor_slots ? count : ring.cursor_slots;
 }
 
-Slowest slowest_cursor(const Ring& ring) {
-  Slowest slowest;
-  slowest.consider(ring.control->gate.pair.load(std::memory_order_acquire),  // acquire [cursor]
-                   blocker_is_gate);
+void consider_readers(const Ring& ring, Slowest& slowest) {
   const uint32_t count = slots_in_use(ring);
   for (uint32_t index = 0; index < count; ++index) {
     slowest.consider(
         ring.cursors[index].cursor.load(std::memory_order_acquire),  // acquire [cursor]
         index);
   }
+}
+
+Slowest slowest_cursor(const Ring& ring) {
+  Slowest slowest;
+  slowest.consider(ring.control->gate.pair.load(std::memory_order_acquire),  // acquire [cursor]
+                   blocker_is_gate);
+  consider_readers(ring, slowest);
   return slowest;
 }
 
@@ -170,6 +174,13 @@ bool leave(const Ring& ring, uint32_t slot, SeatId seat) {
   mine.owner.store(nobody, std::memory_order_release);      // release [slot]
   ring_if_parked(ring.control->space_bell);
   return true;
+}
+
+std::optional<uint32_t> slowest_reader(const Ring& ring) {
+  Slowest slowest;
+  consider_readers(ring, slowest);
+  if (!slowest.any) return std::nullopt;
+  return slowest.slot;
 }
 
 uint32_t gating_count(const Ring& ring) {

@@ -39,6 +39,9 @@ std::optional<Pair> join(const Ring& ring, uint32_t slot);
 // Stops gating and frees the slot; false when `seat` no longer holds it (it was reaped).
 bool leave(const Ring& ring, uint32_t slot, SeatId seat);
 
+// The cursor slot that gates furthest behind, the gate aside.
+std::optional<uint32_t> slowest_reader(const Ring& ring);
+
 // How many cursors gate the ring now, the gate included.
 uint32_t gating_count(const Ring& ring);
 

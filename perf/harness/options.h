@@ -9,7 +9,7 @@
 
 namespace loopline::perf {
 
-enum class Command { ring, link, list, help };
+enum class Command { ring, crowd, link, list, help };
 
 struct Options {
   Command command = Command::help;

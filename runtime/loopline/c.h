@@ -112,9 +112,11 @@ typedef struct ll_station_options {
   uint32_t mode;         // permissions of the ring's file; default 0660
   uint32_t partitions;   // 1..256, default 1; order is total within a partition
   uint32_t reserved;     // 0
+  uint64_t evict_after_ns;  // a consumer that held a full ring so long is detached (FENCED);
+                            // default never, else from 1 ms
 } ll_station_options;
 #define LL_STATION_OPTIONS \
-  { sizeof(ll_station_options), 0, 0, LL_UNSET, LL_UNSET, LL_UNSET, 0, 0, 0 }
+  { sizeof(ll_station_options), 0, 0, LL_UNSET, LL_UNSET, LL_UNSET, 0, 0, 0, 0 }
 
 // `name` is "station" (of factory main) or "factory/station". `dir` chooses the instance; NULL or
 // "" means LOOPLINE_DIR, /run/loopline, or $XDG_RUNTIME_DIR/loopline. `*station` is closed by
@@ -164,6 +166,11 @@ LL_EXPORT uint64_t ll_producer_id(const ll_producer* producer);
 #define LL_FOR_EVER ((int64_t)-1)
 #define LL_AS_THE_STATION_SAYS ((int64_t)-2)  // for ever, or not at all where it says `reject`
 
+// How far a message has got. visible: it is committed to the ring, survives its producer, and is
+// seen as soon as what was claimed before it is committed; durable: synced on this host; committed:
+// a majority has it.
+enum { LL_ACK_VISIBLE = 1, LL_ACK_DURABLE, LL_ACK_COMMITTED };
+
 typedef struct ll_publish_options {
   size_t size;
   ll_text key;
@@ -171,9 +178,11 @@ typedef struct ll_publish_options {
   const ll_header* headers;  // needed during the call only, like the texts
   size_t header_count;       // at most 1024
   int64_t timeout_ns;        // how long to wait for room; 0: not at all
+  uint32_t ack;              // the level that publish waits for; LL_UNSET: the station's
+  uint32_t reserved;         // 0
 } ll_publish_options;
 #define LL_PUBLISH_OPTIONS \
-  { sizeof(ll_publish_options), {NULL, 0}, {NULL, 0}, NULL, 0, LL_AS_THE_STATION_SAYS }
+  { sizeof(ll_publish_options), {NULL, 0}, {NULL, 0}, NULL, 0, LL_AS_THE_STATION_SAYS, LL_UNSET, 0 }
 
 // A message between claim and commit. Copies of it are the same message.
 typedef struct ll_slot {
@@ -197,6 +206,26 @@ LL_EXPORT ll_status ll_producer_abort(ll_producer* producer, ll_slot* slot, ll_e
 LL_EXPORT ll_status ll_producer_publish(ll_producer* producer, const void* payload,
                                         size_t payload_bytes, const ll_publish_options* options,
                                         uint64_t* sequence, ll_error* error);
+
+// A message that was published without waiting for its level.
+typedef struct ll_ticket {
+  uint64_t sequence;
+  uint32_t partition;
+  uint32_t reserved;  // 0
+} ll_ticket;
+
+// As publish, without waiting for the level, so that thousands may be in flight; it waits for room
+// as publish does.
+LL_EXPORT ll_status ll_producer_publish_async(ll_producer* producer, const void* payload,
+                                              size_t payload_bytes,
+                                              const ll_publish_options* options, ll_ticket* ticket,
+                                              ll_error* error);
+// The level (LL_ACK_...) that a message has reached by now; LL_UNSET of NULL.
+LL_EXPORT uint32_t ll_producer_level(const ll_producer* producer, const ll_ticket* ticket);
+// Until the message has reached the level. Status: TIMED_OUT, INVALID_ARGUMENT, UNSUPPORTED (a
+// level that the station does not have).
+LL_EXPORT ll_status ll_producer_wait(ll_producer* producer, const ll_ticket* ticket, uint32_t level,
+                                     int64_t timeout_ns, ll_error* error);
 
 enum {
   LL_FROM_EARLIEST,  // what is still there
@@ -233,11 +262,25 @@ enum { LL_RUN_MAX = 64 };  // messages that one ll_consumer_read gives at most
 // Status: CLOSED (station removed and read to its end), CORRUPTED, FENCED, FORKED.
 LL_EXPORT ll_status ll_consumer_read(ll_consumer* consumer, const ll_message** messages, size_t max,
                                      size_t* count, ll_error* error);
+// The next message, waiting for it for as long as `timeout_ns` (LL_FOR_EVER). Valid until the next
+// read, take, release or close. Status: TIMED_OUT (none came), and as read.
+LL_EXPORT ll_status ll_consumer_take(ll_consumer* consumer, const ll_message** message,
+                                     int64_t timeout_ns, ll_error* error);
 // Gives the space of the last run back to the producers. Status: FENCED, FORKED.
 LL_EXPORT ll_status ll_consumer_release(ll_consumer* consumer, ll_error* error);
 // Until there is something to read, or the station was removed (then read says CLOSED). TIMED_OUT:
 // there was nothing for that long; 0 only looks. Status: also CORRUPTED, FENCED, FORKED.
 LL_EXPORT ll_status ll_consumer_wait(ll_consumer* consumer, int64_t timeout_ns, ll_error* error);
+
+// A descriptor for epoll, poll or io_uring, readable when there is something to read or to be told
+// (a removed station: read says CLOSED). The read that finds nothing waits for the next message: it
+// makes it unreadable, so read until `*count` is 0; a loop that is told levels may also read once a
+// turn. It is readable now and then without a message. Only polled, and closed with the consumer;
+// the same at each call. After the death of a producer at the wrong moment it may take up to 1 s:
+// see loopline/consumer.h. Status: NO_PERMISSION (a station that may only be read, or whose folder
+// may not be written to), FENCED, FORKED, CORRUPTED, or what the kernel refuses; then use
+// ll_consumer_wait.
+LL_EXPORT ll_status ll_consumer_fd(ll_consumer* consumer, int* fd, ll_error* error);
 
 // Sequences that the consumer did not get, just before the messages it read last.
 typedef struct ll_gap {

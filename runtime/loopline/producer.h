@@ -39,6 +39,11 @@ struct ProducerOptions {
 
 inline constexpr std::chrono::nanoseconds forever = std::chrono::nanoseconds::max();
 
+// How far a message has got. visible: it is committed to the ring, survives its producer, and is
+// seen as soon as what was claimed before it is committed; durable: synced on this host; committed:
+// a majority has it.
+enum class Ack { visible, durable, committed };
+
 struct PublishOptions {
   std::string_view key =
       {};  // messages of one key go to one partition; without one, to each in turn
@@ -46,10 +51,26 @@ struct PublishOptions {
   std::span<const Header> headers = {};
   // How long to wait for room; unset: for ever, or not at all where the station says `reject`.
   std::optional<std::chrono::nanoseconds> timeout = {};
+  // The level that publish waits for; unset: the station's. A station in memory has `visible`.
+  std::optional<Ack> ack = {};
 };
 
 // One object for all calls without options: nothing is made at each of them.
 inline constexpr PublishOptions no_options{};
+
+// A message that was published without waiting for its level. Cheap to copy and keep.
+class LL_EXPORT Ticket {
+ public:
+  Ticket(uint64_t sequence, uint32_t partition) : sequence_(sequence), partition_(partition) {}
+  uint64_t sequence() const { return sequence_; }
+  uint32_t partition() const { return partition_; }
+  // The level it has reached by now.
+  Ack level() const;
+
+ private:
+  uint64_t sequence_;
+  uint32_t partition_;
+};
 
 class LL_EXPORT Slot {
  public:
@@ -100,7 +121,7 @@ class LL_EXPORT Producer {
   ~Producer();
 
   // Faults: too_large, full (reject), timed_out, fenced, forked, closed (station removed),
-  // corrupted.
+  // corrupted, unsupported (a level that the station does not have).
   Result<Slot> claim(size_t payload_bytes, const PublishOptions& options = no_options);
   // The sequence it got in its partition. Faults: as claim.
   Result<uint64_t> publish(std::span<const std::byte> payload,
@@ -108,6 +129,17 @@ class LL_EXPORT Producer {
   Result<uint64_t> publish(std::string_view payload, const PublishOptions& options = no_options) {
     return publish(std::as_bytes(std::span(payload.data(), payload.size())), options);
   }
+
+  // The same without waiting for the level, so that thousands may be in flight; it waits for room
+  // as publish does.
+  Result<Ticket> publish_async(std::span<const std::byte> payload,
+                               const PublishOptions& options = no_options);
+  Result<Ticket> publish_async(std::string_view payload,
+                               const PublishOptions& options = no_options) {
+    return publish_async(std::as_bytes(std::span(payload.data(), payload.size())), options);
+  }
+  // Until the message has reached `level`. Faults: timed_out, unsupported (as claim).
+  Status wait(const Ticket& ticket, Ack level, std::chrono::nanoseconds timeout = forever);
 
   // Drawn at random unless given.
   uint64_t id() const;

@@ -7,6 +7,7 @@
 // closing anything leaves nothing to clean up.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -33,8 +34,11 @@ struct StationOptions {
   std::optional<uint64_t> max_message = {};  // bytes of one message; default and most: ring/8 - 32
   std::optional<bool> exclusive = {};        // one producer at a time, a little faster; default no
   std::optional<WhenFull> when_full = {};    // default block
-  std::optional<Timestamp> timestamp = {};   // default precise; off saves 10-30 ns a message
-  std::optional<uint32_t> mode = {};         // permissions of the ring's file; default 0660
+  // A lossless consumer that held a full ring for so long, with messages to read, is detached and
+  // told (fenced); default 0 (never), else from 1 ms.
+  std::optional<std::chrono::nanoseconds> evict_after = {};
+  std::optional<Timestamp> timestamp = {};  // default precise; off saves 10-30 ns a message
+  std::optional<uint32_t> mode = {};        // permissions of the ring's file; default 0660
 };
 
 class LL_EXPORT Station {

@@ -101,22 +101,45 @@ ll_status ll_consumer_release(ll_consumer* consumer, ll_error* error) {
   });
 }
 
+ll_status ll_consumer_take(ll_consumer* consumer, const ll_message** message, int64_t timeout_ns,
+                           ll_error* error) {
+  bool is_taken = false;
+  const ll_status status = c::run(error, [&]() -> Status {
+    LL_TRY_STATUS(c::need(consumer, c::consumer_needed));
+    LL_TRY_STATUS(c::need(message, "message is where the message is put"));
+    LL_TRY(timeout, c::timeout_of(timeout_ns));
+    LL_TRY(taken, consumer->consumer.take(timeout));
+    is_taken = taken.has_value();
+    if (!is_taken) return loopline::ok();
+    consumer->messages[0] = *taken;
+    *message = c::to_c(&consumer->messages[0]);
+    return loopline::ok();
+  });
+  if (status != LL_OK || is_taken) return status;
+  return c::report(LL_TIMED_OUT, "no message came until the timeout passed", error);
+}
+
 ll_status ll_consumer_wait(ll_consumer* consumer, int64_t timeout_ns, ll_error* error) {
   bool ready = false;
   const ll_status status = c::run(error, [&]() -> Status {
     LL_TRY_STATUS(c::need(consumer, c::consumer_needed));
-    if (timeout_ns < LL_FOR_EVER) {
-      return loopline::Fault(loopline::FaultCode::invalid_argument,
-                             "timeout_ns must be 0 or more, or LL_FOR_EVER");
-    }
-    const auto timeout =
-        timeout_ns == LL_FOR_EVER ? loopline::forever : std::chrono::nanoseconds(timeout_ns);
+    LL_TRY(timeout, c::timeout_of(timeout_ns));
     LL_TRY(waited, consumer->consumer.wait(timeout));
     ready = waited;
     return loopline::ok();
   });
   if (status != LL_OK || ready) return status;
   return c::report(LL_TIMED_OUT, "there was nothing to read until the timeout passed", error);
+}
+
+ll_status ll_consumer_fd(ll_consumer* consumer, int* fd, ll_error* error) {
+  return c::run(error, [&]() -> Status {
+    LL_TRY_STATUS(c::need(consumer, c::consumer_needed));
+    LL_TRY_STATUS(c::need(fd, "fd is where the descriptor is put"));
+    LL_TRY(made, consumer->consumer.fd());
+    *fd = made;
+    return loopline::ok();
+  });
 }
 
 ll_gap ll_consumer_gap(ll_consumer* consumer) {

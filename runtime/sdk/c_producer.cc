@@ -27,11 +27,20 @@ namespace {
 
 // No padding, which a program need not have set to 0.
 static_assert(sizeof(ll_producer_options) == 32);
-static_assert(sizeof(ll_publish_options) == 64);
+static_assert(sizeof(ll_publish_options) == 72);
 
 constexpr size_t headers_max = 1024;
 constexpr const char* producer_needed = "producer comes from ll_producer_open";
 constexpr const char* slot_needed = "slot is filled in by ll_producer_claim";
+
+static_assert(sizeof(ll_ticket) == 16);
+static_assert(LL_ACK_VISIBLE - 1 == static_cast<int>(Ack::visible));
+static_assert(LL_ACK_COMMITTED - 1 == static_cast<int>(Ack::committed));
+
+Result<Ack> level_of(uint32_t level) {
+  if (level == LL_UNSET || level > LL_ACK_COMMITTED) return unknown_option("level", level);
+  return static_cast<Ack>(level - 1);
+}
 
 Status take_headers(const ll_publish_options& asked, std::vector<Header>& headers) {
   LL_TRY_STATUS(need(asked.headers, "headers has header_count of them"));
@@ -62,6 +71,11 @@ Status take_options(const ll_publish_options* given, std::vector<Header>& header
   if (asked.header_count != 0) {
     LL_TRY_STATUS(take_headers(asked, headers));
     options.headers = headers;
+  }
+  if (asked.reserved != 0) return unknown_option("reserved", asked.reserved);
+  if (asked.ack != LL_UNSET) {
+    LL_TRY(level, level_of(asked.ack));
+    options.ack = level;
   }
   if (asked.timeout_ns == LL_AS_THE_STATION_SAYS) return ok();
   if (asked.timeout_ns < LL_FOR_EVER) {
@@ -166,17 +180,58 @@ ll_status ll_producer_abort(ll_producer* producer, ll_slot* slot, ll_error* erro
   return c::end_slot(producer, slot, error, &loopline::Slot::abort);
 }
 
+namespace loopline::c {
+namespace {
+
+Result<Ticket> publish(ll_producer* producer, const void* payload, size_t payload_bytes,
+                       const ll_publish_options* options, bool waits) {
+  LL_TRY_STATUS(need(producer, producer_needed));
+  if (payload_bytes != 0) LL_TRY_STATUS(need(payload, "payload has payload_bytes bytes"));
+  PublishOptions asked;
+  LL_TRY_STATUS(take_options(options, producer->headers, asked));
+  const std::span bytes(static_cast<const std::byte*>(payload), payload_bytes);
+  if (!waits) return producer->producer.publish_async(bytes, asked);
+  LL_TRY(sequence, producer->producer.publish(bytes, asked));
+  return Ticket(sequence, 0);
+}
+
+}  // namespace
+}  // namespace loopline::c
+
 ll_status ll_producer_publish(ll_producer* producer, const void* payload, size_t payload_bytes,
                               const ll_publish_options* options, uint64_t* sequence,
                               ll_error* error) {
   return c::run(error, [&]() -> Status {
-    LL_TRY_STATUS(c::need(producer, c::producer_needed));
-    if (payload_bytes != 0) LL_TRY_STATUS(c::need(payload, "payload has payload_bytes bytes"));
-    loopline::PublishOptions asked;
-    LL_TRY_STATUS(c::take_options(options, producer->headers, asked));
-    const std::span bytes(static_cast<const std::byte*>(payload), payload_bytes);
-    LL_TRY(published, producer->producer.publish(bytes, asked));
-    if (sequence != nullptr) *sequence = published;
+    LL_TRY(published, c::publish(producer, payload, payload_bytes, options, true));
+    if (sequence != nullptr) *sequence = published.sequence();
     return loopline::ok();
+  });
+}
+
+ll_status ll_producer_publish_async(ll_producer* producer, const void* payload,
+                                    size_t payload_bytes, const ll_publish_options* options,
+                                    ll_ticket* ticket, ll_error* error) {
+  return c::run(error, [&]() -> Status {
+    LL_TRY_STATUS(c::need(ticket, "ticket is where the message's ticket is put"));
+    LL_TRY(published, c::publish(producer, payload, payload_bytes, options, false));
+    *ticket = {published.sequence(), published.partition(), 0};
+    return loopline::ok();
+  });
+}
+
+uint32_t ll_producer_level(const ll_producer* producer, const ll_ticket* ticket) {
+  if (producer == nullptr || ticket == nullptr) return LL_UNSET;
+  const loopline::Ticket asked(ticket->sequence, ticket->partition);
+  return static_cast<uint32_t>(asked.level()) + 1;
+}
+
+ll_status ll_producer_wait(ll_producer* producer, const ll_ticket* ticket, uint32_t level,
+                           int64_t timeout_ns, ll_error* error) {
+  return c::run(error, [&]() -> Status {
+    LL_TRY_STATUS(c::need(producer, c::producer_needed));
+    LL_TRY_STATUS(c::need(ticket, "ticket is filled in by ll_producer_publish_async"));
+    LL_TRY(wanted, c::level_of(level));
+    LL_TRY(timeout, c::timeout_of(timeout_ns));
+    return producer->producer.wait({ticket->sequence, ticket->partition}, wanted, timeout);
   });
 }

@@ -33,7 +33,7 @@ static_assert(LL_TIMESTAMP_PRECISE - 1 == static_cast<int>(Timestamp::precise));
 static_assert(LL_TIMESTAMP_OFF - 1 == static_cast<int>(Timestamp::off));
 
 // No padding, which a program need not have set to 0.
-static_assert(sizeof(ll_station_options) == 48);
+static_assert(sizeof(ll_station_options) == 56);
 
 Result<StationOptions> station_options(const ll_station_options* given) {
   ll_station_options asked = LL_STATION_OPTIONS;
@@ -43,6 +43,11 @@ Result<StationOptions> station_options(const ll_station_options* given) {
   if (asked.max_message != 0) options.max_message = asked.max_message;
   if (asked.mode != 0) options.mode = asked.mode;
   if (asked.partitions != 0) options.partitions = asked.partitions;
+  if (asked.evict_after_ns > INT64_MAX)
+    return unknown_option("evict_after_ns", asked.evict_after_ns);
+  if (asked.evict_after_ns != 0) {
+    options.evict_after = std::chrono::nanoseconds(static_cast<int64_t>(asked.evict_after_ns));
+  }
   if (asked.reserved != 0) return unknown_option("reserved", asked.reserved);
   if (asked.exclusive > LL_YES) return unknown_option("exclusive", asked.exclusive);
   if (asked.exclusive != LL_UNSET) options.exclusive = asked.exclusive == LL_YES;

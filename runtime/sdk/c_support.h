@@ -60,6 +60,13 @@ inline Fault unknown_option(const char* name, uint64_t value) {
                                            "; see the constants of loopline/c.h"};
 }
 
+inline Result<std::chrono::nanoseconds> timeout_of(int64_t timeout_ns) {
+  if (timeout_ns < LL_FOR_EVER) {
+    return Fault(FaultCode::invalid_argument, "timeout_ns must be 0 or more, or LL_FOR_EVER");
+  }
+  return timeout_ns == LL_FOR_EVER ? forever : std::chrono::nanoseconds(timeout_ns);
+}
+
 constexpr size_t options_size_max = 4096;  // more is no size, but memory nobody set
 
 // `known` with the fields that the program gave. A program that is newer than the library may give

@@ -25,6 +25,14 @@ Result<std::span<const Message>> Consumer::next_run(size_t max) {
 }
 
 Result<size_t> Consumer::read(std::span<Message> run) {
+  auto count = read_any(run);
+  if (!count || *count != 0 || !state_->readiness) [[likely]]
+    return count;
+  if (!run.empty()) LL_TRY_STATUS(rest());
+  return count;
+}
+
+Result<size_t> Consumer::read_any(std::span<Message> run) {
   if (has_many()) return read_many(run);
   return read_ring(0, run);
 }
@@ -48,6 +56,7 @@ Result<size_t> Consumer::read_many(std::span<Message> run) {
     if (!is_closed) return count;
     source.is_ended = true;  // the others are read to their ends first
     if (++ended_count == sources.size()) return count;
+    if (state_->readiness) state_->readiness->forget(source.ring);
   }
   if (ended_count != sources.size()) return size_t{0};
   return Fault(FaultCode::closed,
@@ -87,21 +96,65 @@ Status Consumer::split(Message& message) {
   return ok();
 }
 
+Result<std::optional<Message>> Consumer::take(std::chrono::nanoseconds timeout) {
+  std::optional<Message> taken(std::in_place);
+  for (const uint64_t deadline = deadline_after(timeout);;) {
+    LL_TRY(count, read({&*taken, 1}));
+    if (count != 0) return taken;
+    LL_TRY(has_news, wait_until(deadline));
+    if (!has_news) return std::optional<Message>();
+  }
+}
+
 Status Consumer::release() {
   state_->has_run = false;
   return state_->sources[state_->last].ring.release();
 }
 
-Result<bool> Consumer::wait(std::chrono::nanoseconds timeout) {
-  auto& sources = state_->sources;
-  if (!has_many()) return sources[0].ring.wait(deadline_after(timeout));
-  std::array<shm::Consumer*, shm::partitions_max> rings;
-  size_t count = 0;
-  for (auto& source : sources) {
-    if (!source.is_ended) rings[count++] = &source.ring;
+namespace {
+
+// The rings that are not read to their ends.
+class LiveRings {
+ public:
+  explicit LiveRings(std::vector<ConsumerState::Source>& sources) {
+    for (auto& source : sources) {
+      if (!source.is_ended) rings_[count_++] = &source.ring;
+    }
   }
-  if (count == 0) return true;  // the next poll tells that it is closed
-  return shm::Consumer::wait_any(std::span(rings).first(count), deadline_after(timeout));
+  std::span<shm::Consumer* const> all() const { return std::span(rings_).first(count_); }
+
+ private:
+  std::array<shm::Consumer*, shm::partitions_max> rings_;
+  size_t count_ = 0;
+};
+
+}  // namespace
+
+Result<bool> Consumer::wait(std::chrono::nanoseconds timeout) {
+  return wait_until(deadline_after(timeout));
+}
+
+Result<bool> Consumer::wait_until(uint64_t deadline_ns) {
+  auto& sources = state_->sources;
+  if (!has_many()) return sources[0].ring.wait(deadline_ns);
+  const LiveRings rings(sources);
+  if (rings.all().empty()) return true;  // the next poll tells that it is closed
+  return shm::Consumer::wait_any(rings.all(), deadline_ns);
+}
+
+Status Consumer::rest() { return state_->readiness->rest(LiveRings(state_->sources).all()); }
+
+Result<int> Consumer::fd() {
+  auto& state = *state_;
+  LL_TRY_STATUS(state.sources[0].ring.ensure_here());
+  if (state.readiness) return state.readiness->fd();
+  LL_TRY(made, shm::Readiness::make());
+  state.readiness = std::move(made);
+  const Status resting = rest();
+  if (resting) return state.readiness->fd();
+  for (auto& source : state.sources) state.readiness->forget(source.ring);
+  state.readiness.reset();
+  return resting.fault();
 }
 
 Gap Consumer::gap() {

@@ -28,6 +28,12 @@ struct Opened {
   uint16_t flags = 0;
 };
 
+Fault no_such_level(const ProducerState& state) {
+  return {FaultCode::unsupported, "station \"" + state.rings[0].attached()->name() +
+                                      "\" keeps its messages in memory: they become visible, "
+                                      "never durable or committed"};
+}
+
 Status open_extended(ProducerState& state, size_t payload_bytes, const PublishOptions& options,
                      Opened& opened) {
   shm::ExtensionFields fields;
@@ -48,6 +54,7 @@ Status open_extended(ProducerState& state, size_t payload_bytes, const PublishOp
 
 inline Status open_frame(ProducerState& state, size_t payload_bytes, const PublishOptions& options,
                          Opened& opened) {
+  if (options.ack.value_or(Ack::visible) != Ack::visible) return no_such_level(state);
   opened.partition = state.rings.size() == 1 ? 0 : state.partition_for(options.key);
   opened.ring = &state.rings[opened.partition];
   const bool plain =
@@ -56,6 +63,13 @@ inline Status open_frame(ProducerState& state, size_t payload_bytes, const Publi
   LL_TRY_STATUS(opened.ring->claim(payload_bytes, deadline_of(state, options), opened.frame));
   opened.payload = opened.frame.body;
   return ok();
+}
+
+inline Status publish_frame(ProducerState& state, std::span<const std::byte> payload,
+                            const PublishOptions& options, Opened& opened) {
+  LL_TRY_STATUS(open_frame(state, payload.size(), options, opened));
+  if (!payload.empty()) copy_to_shared(opened.payload, payload.data(), payload.size());
+  return opened.ring->commit(opened.frame, opened.flags);
 }
 
 }  // namespace
@@ -128,15 +142,29 @@ Result<Slot> Producer::claim(size_t payload_bytes, const PublishOptions& options
   return claimed;
 }
 
+// Every message of a station in memory has its level, visible, with its commit.
 Result<uint64_t> Producer::publish(std::span<const std::byte> payload,
                                    const PublishOptions& options) {
   shm::OpenFrame frame;
   Opened opened{frame};
-  LL_TRY_STATUS(open_frame(*state_, payload.size(), options, opened));
-  if (!payload.empty()) copy_to_shared(opened.payload, payload.data(), payload.size());
-  LL_TRY_STATUS(opened.ring->commit(frame, opened.flags));
+  LL_TRY_STATUS(publish_frame(*state_, payload, options, opened));
   return frame.claim.sequence;
 }
+
+Result<Ticket> Producer::publish_async(std::span<const std::byte> payload,
+                                       const PublishOptions& options) {
+  shm::OpenFrame frame;
+  Opened opened{frame};
+  LL_TRY_STATUS(publish_frame(*state_, payload, options, opened));
+  return Ticket(frame.claim.sequence, opened.partition);
+}
+
+Status Producer::wait(const Ticket& /*ticket*/, Ack level, std::chrono::nanoseconds /*timeout*/) {
+  if (level != Ack::visible) return no_such_level(*state_);
+  return ok();
+}
+
+Ack Ticket::level() const { return Ack::visible; }
 
 uint64_t Producer::id() const { return state_->id; }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "loopline/producer.h"
 #include "shm/consumer.h"
 #include "shm/producer.h"
+#include "shm/readiness.h"
 
 namespace loopline {
 
@@ -36,8 +38,9 @@ struct ConsumerState {
   explicit ConsumerState(std::vector<Source> all) : sources(std::move(all)) {}
 
   std::vector<Source> sources;
-  uint32_t last = 0;     // the one that was read last
-  bool has_run = false;  // and has not been released
+  uint32_t last = 0;                        // the one that was read last
+  bool has_run = false;                     // and has not been released
+  std::optional<shm::Readiness> readiness;  // once it was asked for an fd
   shm::FrameView views[Consumer::run_max];
   Message messages[Consumer::run_max];
 };

@@ -53,6 +53,12 @@ Result<shm::RingOptions> ring_options(const shm::StationName& name, const Statio
   if (asked.when_full) {
     options.when_full = static_cast<shm::WhenFull>(*asked.when_full);
   }
+  if (asked.evict_after) {
+    if (asked.evict_after->count() < 0) {
+      return Fault(FaultCode::invalid_argument, "evict-after cannot be negative");
+    }
+    options.evict_after_ns = static_cast<uint64_t>(asked.evict_after->count());
+  }
   if (asked.timestamp) options.timestamp = static_cast<shm::TimestampKind>(*asked.timestamp);
   if (asked.mode) {
     if (*asked.mode > 0777) {
@@ -64,9 +70,10 @@ Result<shm::RingOptions> ring_options(const shm::StationName& name, const Statio
 }
 
 shm::Directory::Asked asked_of(const StationOptions& options) {
-  return {options.ring.has_value(),      options.max_message.has_value(),
-          options.exclusive.has_value(), options.when_full.has_value(),
-          options.timestamp.has_value(), options.partitions.has_value()};
+  return {options.ring.has_value(),        options.max_message.has_value(),
+          options.exclusive.has_value(),   options.when_full.has_value(),
+          options.evict_after.has_value(), options.timestamp.has_value(),
+          options.partitions.has_value()};
 }
 
 }  // namespace

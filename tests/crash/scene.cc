@@ -11,6 +11,7 @@
 #include <cstring>
 #include <fstream>
 #include <new>
+#include <span>
 
 #include "shm/base/clock.h"
 #include "shm/lock.h"
@@ -43,6 +44,7 @@ Scene::Scene(const SceneOptions& options) : options_(options), random_(options.c
   ring.exclusive = options.exclusive;
   ring.producer_slots = ring.cursor_slots = slots_each;
   ring.timestamp = shm::TimestampKind::off;
+  ring.evict_after_ns = options.evict_after_ns;
   if (options.files) {
     instance_ = std::make_unique<PrivateInstance>();
     attached_ = instance_->create(ring);
@@ -244,17 +246,42 @@ std::string Scene::fill() {
   }
 }
 
+namespace {
+
+// Where eviction may come meanwhile, only what was still there at release() counts.
+std::vector<std::byte> copied(std::span<shm::FrameView> views) {
+  std::vector<std::byte> copies;
+  for (const shm::FrameView& view : views) {
+    copies.resize(copies.size() + view.body_size);
+    copy_from_shared(copies.data() + copies.size() - view.body_size, view.body, view.body_size);
+  }
+  const std::byte* at = copies.data();
+  for (shm::FrameView& view : views) {
+    view.body = at;
+    at += view.body_size;
+  }
+  return copies;
+}
+
+}  // namespace
+
 std::string Scene::examine_run(shm::Consumer& consumer, Examiner& examiner, bool& got) {
   shm::FrameView views[run_max];
   const auto run = consumer.read(views);
   if (!run) return fail("read", run.fault());
+  const bool is_copied = consumer.lossy() || options_.evict_after_ns != 0;
+  std::vector<std::byte> copies;
+  if (options_.evict_after_ns != 0) {
+    copies = copied({views, *run});
+    const Status released = consumer.release();
+    if (!released) return fail("release", released.fault());
+  }
   examiner.note_gap(consumer.take_gap());
   for (size_t index = 0; index < *run; ++index) {
     const shm::FrameView& view = views[index];
     const shm::Ring& ring = consumer.attached()->ring();
     const uint64_t side = ring.side(view.position).load(std::memory_order_relaxed);
-    const uint64_t claimed =
-        consumer.lossy() ? shm::frame_size(view.body_size) : ring.side_bytes(side);
+    const uint64_t claimed = is_copied ? shm::frame_size(view.body_size) : ring.side_bytes(side);
     if (!examiner.examine(view, claimed)) break;
   }
   got = *run != 0;

@@ -31,6 +31,7 @@ struct SceneOptions {
   bool lossy = false;  // the witness does not gate
   bool files = false;  // a station in folders of its own: at least 64 KiB
   bool witnessed = true;
+  uint64_t evict_after_ns = 0;
 };
 
 // What parent and children share besides the ring.

@@ -39,6 +39,9 @@ int rmdir(const char* path) noexcept { return static_cast<int>(call(SYS_rmdir, p
 int mkdir(const char* path, mode_t mode) noexcept {
   return static_cast<int>(call(SYS_mkdir, path, mode));
 }
+int mkfifo(const char* path, mode_t mode) noexcept {
+  return static_cast<int>(call(SYS_mknodat, AT_FDCWD, path, mode | S_IFIFO, 0));
+}
 int chmod(const char* path, mode_t mode) noexcept {
   return static_cast<int>(call(SYS_chmod, path, mode));
 }
@@ -66,6 +69,7 @@ long syscall(long number, ...) noexcept {
               arguments[5]);
 }
 
+ssize_t write(int fd, const void* bytes, size_t size) { return call(SYS_write, fd, bytes, size); }
 ssize_t pwrite(int fd, const void* bytes, size_t size, off_t offset) {
   return call(SYS_pwrite64, fd, bytes, size, offset);
 }

@@ -1,5 +1,6 @@
 // Roles: what a child of the torture does between its birth and its death.
 #include <sched.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include <optional>
@@ -8,6 +9,7 @@
 #include "message.h"
 #include "shm/base/clock.h"
 #include "shm/producer.h"
+#include "shm/readiness.h"
 #include "torture.h"
 
 namespace loopline::crash {
@@ -16,6 +18,7 @@ namespace {
 constexpr uint64_t millisecond = 1'000'000;
 constexpr int exit_wrong = 2;
 constexpr size_t run_max = 64;
+constexpr int listen_ms_max = 10'000;  // ten times what its timer takes
 
 shm::WaitKind random_wait(Random& random) {
   constexpr shm::WaitKind kinds[] = {shm::WaitKind::park, shm::WaitKind::adaptive,
@@ -108,6 +111,8 @@ class Child {
   int seal();
   bool read_run(shm::Consumer& consumer, Examiner& examiner, int& status, size_t& count);
   void witness(const shm::Consumer& consumer, const Examiner& examiner, size_t count);
+  Status wait(shm::Consumer& consumer);
+  Status listen(shm::Consumer& consumer, shm::Readiness& readiness);
   void watch_deaths(uint64_t sequence, bool progress);
 
   ChildContext context_;
@@ -264,6 +269,10 @@ int Child::consume() {
   if (!consumer) return wrong("join", consumer.fault());
   Examiner examiner(board_.journals, Examiner::Kind::lossless, consumer->at().second);
   const bool is_witness = context_.role == Role::witness;
+  std::optional<shm::Readiness> readiness;  // of one in an event loop
+  if (!is_witness && below(random_, 3) == 0) {
+    readiness.emplace(need(shm::Readiness::make(), "no descriptor"));
+  }
   int status = 0;
   size_t count = 0;
   for (;;) {
@@ -272,8 +281,8 @@ int Child::consume() {
     if (!go_on) break;
     if (count != 0) continue;
     phase(Phase::waiting);
-    const auto ready = consumer->wait(soon(50));
-    if (!ready) return wrong("wait", ready.fault());
+    const Status waited = readiness ? listen(*consumer, *readiness) : wait(*consumer);
+    if (!waited) return wrong("wait", waited.fault());
   }
   board_.read_by_others += is_witness ? 0 : examiner.messages();
   if (!is_witness) return status;
@@ -281,6 +290,20 @@ int Child::consume() {
     board_.journals.producers[writer].received = examiner.last()[writer];
   }
   return status;
+}
+
+Status Child::wait(shm::Consumer& consumer) {
+  LL_TRY_STATUS(consumer.wait(soon(50)));
+  return ok();
+}
+
+// Until it is told: there is no other look than the timer's.
+Status Child::listen(shm::Consumer& consumer, shm::Readiness& readiness) {
+  shm::Consumer* const all[] = {&consumer};
+  LL_TRY_STATUS(readiness.rest(all));
+  epoll_event event;
+  if (::epoll_wait(readiness.fd(), &event, 1, listen_ms_max) != 0) return ok();
+  return Fault(FaultCode::timed_out, "nobody told the event loop, and its timer did not either");
 }
 
 // Joins from either end, reads a little, leaves, and again.

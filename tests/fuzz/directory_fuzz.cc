@@ -133,6 +133,7 @@ void list(const shm::Directory& directory) {
   const auto listed = directory.list();
   LL_CHECK(static_cast<bool>(listed));
   const size_t strangers = directory.list_strangers().size();
+  LL_CHECK(directory.list_stale_bells().size() <= 2 * files_max);
   LL_CHECK(listed->size() <= 2 * files_max && strangers <= 2 * files_max);
   for (const auto& ring : *listed) {
     LL_CHECK(shm::is_name(ring.name.factory) && shm::is_name(ring.name.station));

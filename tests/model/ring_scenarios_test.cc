@@ -8,7 +8,8 @@
 
 #include "explorer.h"
 #include "ring_arena.h"
-#include "shm/bell.h"
+#include "shm/armed.h"
+#include "shm/evict.h"
 #include "shm/repair.h"
 #include "shm/seal.h"
 
@@ -160,6 +161,53 @@ TEST_F(RingScenario, ClaimersAndAdvancersNeverOverwriteTheUnread) {
              require(first <= 2, "the window never passed the cursor");
              require(marks.size() == 14 - (first - 1) + published, "all frames are there");
            }});
+}
+
+// evict-after: a reader at work, and producers that detach it and overwrite what it looks at. What
+// it says it read, it read; a cursor that is not evicted is never passed.
+TEST_F(RingScenario, AnEvictedReaderNeverBelievesWhatWasOverwritten) {
+  bool is_taken = false;
+  shm::EvictionWatch first_look;
+  const auto read_one = [&] {
+    const MeantRace if_evicted;
+    const Pair held{model::arena_capacity, 1};
+    Reader reader(arena_.ring, held);
+    FrameView view;
+    const auto outcome = reader.next(view);
+    const uint64_t mark = outcome == ReadOutcome::frame ? RingArena::mark_of(view) : 0;
+    shm::CursorSlot& slot = arena_.ring.cursors[0];
+    if (!shm::is_held(slot)) return;
+    require(outcome == ReadOutcome::frame, "an unread frame is there");
+    require(mark == 10, "an unread frame is intact");
+    is_taken = shm::move_cursor(slot, held, reader.at());
+  };
+  expect_sound({.name = "evict and release",
+                .prepare =
+                    [&] {
+                      arena_.make();
+                      shm::take_cursor_slot(arena_.ring, 1, shm::CursorKind::lossless);
+                      shm::join(arena_.ring, 0);
+                      fill_to_the_brim();
+                      first_look.look(arena_.ring, 1, 0, 1, 0);
+                      arena_.keep();
+                    },
+                .set_up = [&] { is_taken = false; },
+                .threads = {read_one,
+                            [&] {
+                              shm::EvictionWatch watch = first_look;
+                              watch.look(arena_.ring, 1, 0, 1, 1);
+                              Claimer claimer(arena_.ring, 1, false);
+                              arena_.publish_over(claimer, small, 1000, 2);
+                              arena_.publish_over(claimer, large, 1001, 2);
+                            }},
+                .check =
+                    [&] {
+                      const Pair cursor = arena_.ring.cursors[0].cursor.load(relaxed);
+                      require((cursor == shm::evicted_cursor) == !is_taken, "one of the two wins");
+                      require(arena_.ring.window_start().first <= cursor.first,
+                              "the window never passed the cursor");
+                    }},
+               {.payload_words = 1});
 }
 
 // The join protocol: a joiner's place is never taken by an advancer that did not see it.
@@ -551,6 +599,101 @@ TEST_F(RingScenario, NoSleeperThatIsBackMissesTheNextCommit) {
                                 if (!reader.ready()) shm::park(bell, ticket, 1);
                               }
                             }}});
+}
+
+// An event loop sleeps by a FIFO: a word here, not 0 when there is a byte in it.
+void ring_all(const shm::Ring& ring, Atomic<uint32_t>& fifo) {
+  if (!shm::somebody_parked(ring.control->data_bell)) return;
+  shm::ring(ring.control->data_bell);
+  shm::ring_armed(ring, [&](uint32_t) {
+    fifo.fetch_or(1, std::memory_order_acq_rel);
+    futex_wake_all(fifo);
+  });
+}
+
+void read_in_a_loop(const shm::Ring& ring, Atomic<uint32_t>& fifo, int wanted) {
+  Reader reader(ring, {model::arena_capacity, 1});
+  FrameView view;
+  uint32_t mark = 0;
+  for (int got = 0; got < wanted;) {
+    if (reader.next(view) == ReadOutcome::frame) {
+      ++got;
+      continue;
+    }
+    fifo.exchange(0, std::memory_order_acq_rel);
+    mark = shm::next_mark(mark);
+    if (shm::arm(ring, 0, mark, [&] { return reader.ready(); })) futex_wait(fifo, 0, 1);
+  }
+}
+
+// Its consumer holds cursor slot 0.
+Scenario beside_an_event_loop(RingArena& arena, Atomic<uint32_t>& fifo, std::string name) {
+  return {.name = std::move(name),
+          .prepare =
+              [&] {
+                arena.make();
+                shm::take_cursor_slot(arena.ring, 1, shm::CursorKind::lossless);
+                arena.keep();
+                model::name_location(&fifo, "fifo");
+              },
+          .set_up = [&] { fifo.store(0, relaxed); }};
+}
+
+// It is armed anew before the waker of the first message is done with the mark.
+TEST_F(RingScenario, NoEventLoopMissesACommit) {
+  Atomic<uint32_t> fifo;
+  Scenario scenario = beside_an_event_loop(arena_, fifo, "arm and wake");
+  scenario.threads = {[&] {
+                        Claimer claimer(arena_.ring, 0, false);
+                        for (uint64_t mark = 100; mark <= 101; ++mark) {
+                          arena_.publish(claimer, small, mark);
+                          ring_all(arena_.ring, fifo);
+                        }
+                      },
+                      [&] { read_in_a_loop(arena_.ring, fifo, 2); }};
+  expect_sound(scenario);
+}
+
+// The waker whom the sleeper's bit calls may see the mark of the event loop, or not.
+TEST_F(RingScenario, NoEventLoopBesideASleeperMissesACommit) {
+  Atomic<uint32_t> fifo;
+  Scenario scenario = beside_an_event_loop(arena_, fifo, "arm beside a sleeper");
+  scenario.threads = {[&] {
+                        Claimer claimer(arena_.ring, 0, false);
+                        arena_.publish(claimer, small, 100);
+                        ring_all(arena_.ring, fifo);
+                      },
+                      [&] { read_in_a_loop(arena_.ring, fifo, 1); },
+                      [&] {
+                        Reader reader(arena_.ring, {model::arena_capacity, 1});
+                        auto& bell = arena_.ring.control->data_bell;
+                        while (!reader.ready()) {
+                          const uint32_t ticket = shm::prepare_to_park(bell, 2);
+                          if (!reader.ready()) shm::park(bell, ticket, 1);
+                        }
+                      }};
+  expect_sound(scenario);
+}
+
+// Two wakers, of whom one may come to the mark that was set for the other's message. Claimed are
+// both before.
+TEST_F(RingScenario, NoEventLoopMissesOneOfTwoProducers) {
+  Atomic<uint32_t> fifo;
+  Claim claims[2];
+  Scenario scenario = beside_an_event_loop(arena_, fifo, "arm for two");
+  scenario.prepare = [&, prepare = scenario.prepare] {
+    prepare();
+    for (uint32_t slot : {0, 1}) Claimer(arena_.ring, slot, false).claim(small, claims[slot]);
+    arena_.keep();
+  };
+  const auto produce = [&](uint32_t slot) {
+    Claimer claimer(arena_.ring, slot, false);
+    arena_.finish(claimer, claims[slot], 100);
+    ring_all(arena_.ring, fifo);
+  };
+  scenario.threads = {[&] { produce(0); }, [&] { produce(1); },
+                      [&] { read_in_a_loop(arena_.ring, fifo, 2); }};
+  expect_sound(scenario);
 }
 
 // The other way: a producer sleeps at the limit until the cursor moves.

@@ -62,6 +62,7 @@ TEST_F(Examples, Hello) { expect_as_shown("example_hello"); }
 TEST_F(Examples, HelloInC) { expect_as_shown("example_hello_c"); }
 TEST_F(Examples, ZeroCopy) { expect_as_shown("example_zero_copy"); }
 TEST_F(Examples, MarketData) { expect_as_shown("example_market_data"); }
+TEST_F(Examples, EpollLoop) { expect_as_shown("example_epoll_loop"); }
 TEST_F(Examples, RequestReply) { expect_as_shown("example_request_reply"); }
 
 TEST_F(Examples, TakeTheInstanceAsTheirArgument) {

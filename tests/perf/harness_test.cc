@@ -185,8 +185,8 @@ TEST(Options, ReadWhatWasAskedFor) {
 }
 
 TEST(Options, SayWhatIsWrong) {
-  EXPECT_EQ(refusal({}), "say what to measure: ring, link or list");
-  EXPECT_EQ(refusal({"disk"}), "unknown command disk; there are ring, link and list");
+  EXPECT_EQ(refusal({}), "say what to measure: ring, crowd, link or list");
+  EXPECT_EQ(refusal({"disk"}), "unknown command disk; there are ring, crowd, link and list");
   EXPECT_EQ(refusal({"ring", "--speed", "1"}), "unknown option --speed");
   EXPECT_EQ(refusal({"ring", "--json"}), "--json is unknown, or its value is missing");
   EXPECT_EQ(refusal({"ring", "--cpus", "1,1"}), "--cpus takes two different processors");

@@ -210,6 +210,25 @@ TEST_F(QuietPath, RunsAroundASmallRingWithoutTheKernel) {
   });
 }
 
+// In an event loop, but busy: it never comes to the end, and nobody need ring.
+TEST_F(QuietPath, PublishesToABusyEventLoopWithoutTheKernel) {
+  const Station quiet = station();
+  expect_quiet(counted([&] {
+    return [producer = must(quiet.producer()), consumer = [&] {
+      Consumer opened = must(quiet.consumer());
+      must(opened.fd());
+      return opened;
+    }()](int batches) mutable {
+      uint64_t messages = 0;
+      for (int batch = 0; batch < batches; ++batch) {
+        for (int count = 0; count < batch_messages; ++count) (void)producer.publish("a message");
+        messages += *consumer.poll([](const Message&) {}, batch_messages);
+      }
+      return messages;
+    };
+  }));
+}
+
 TEST_F(QuietPath, ReadsLossilyWithoutTheKernel) {
   expect_quiet_when({}, {.lossy = true}, [](Producer& producer) {
     return static_cast<bool>(producer.publish("copied by the reader"));

@@ -127,17 +127,19 @@ TEST_F(Stations, ThatDifferFromWhatIsAskedAreRefusedWithEachDifference) {
   other.message_max = 100;
   other.exclusive = true;
   other.when_full = WhenFull::reject;
+  other.evict_after_ns = 5'000'000'000;
   other.timestamp = TimestampKind::off;
   const auto open = [&](Directory::Asked asked) {
     return directory_.open_or_create(other, asked, Access::produce);
   };
   EXPECT_TRUE(open({}));
-  const Fault all = fault_of(open({true, true, true, true, true}));
+  const Fault all = fault_of(open({true, true, true, true, true, true}));
   EXPECT_EQ(all.code(), FaultCode::already_exists);
   EXPECT_EQ(all.message(),
             "station \"main/orders\" exists with other parameters: ring is 64KiB, not 1MiB, "
             "max-message is 8160B, not 100B, exclusive is off, not on, when-full is block, not "
-            "reject, timestamp is precise, not off; open it without them, or remove it first");
+            "reject, evict-after is off, not 5s, timestamp is precise, not off; open it without "
+            "them, or remove it first");
   const Fault one = fault_of(open({.when_full = true}));
   EXPECT_NE(one.message().find("parameters: when-full is block, not reject; open"),
             std::string::npos);

@@ -1,6 +1,7 @@
 // doctor: every check answers, --fix does what is safe, and messages stay unless --yes is said.
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -144,6 +145,22 @@ TEST_F(Doctor, UnlinksOnlyWhatWasNeverARing) {
   EXPECT_FALSE(exists(path("main@orders@0@1.ring")));
   EXPECT_TRUE(exists(path("notes.txt")));
   EXPECT_TRUE(exists(path("main@other@0@1.ring")));
+}
+
+// A reader of a removed ring asked for an fd and was killed.
+TEST_F(Doctor, UnlinksBellsWhoseRingIsGone) {
+  add("orders");
+  const std::string stale = path("main@gone@0@1@0123456789abcdef@3.bell");
+  ASSERT_EQ(::mkfifo(stale.c_str(), 0600), 0);
+  const Station station = must(Station::open("orders", instance_.folder()));
+  Consumer consumer = must(station.consumer());
+  must(consumer.fd());
+  EXPECT_EQ(check("stranger"), nullptr);
+  EXPECT_THAT(check("stale-bells")["text"], HasSubstr("1 bell file left by readers"));
+  EXPECT_EQ(check("stale-bells", {"--fix"})["done"], "unlinked 1 file");
+  EXPECT_FALSE(exists(stale));
+  EXPECT_EQ(check("stale-bells"), nullptr);
+  EXPECT_EQ(must(shm::Directory::open(paths_)).list_stale_bells().size(), 0u);
 }
 
 TEST_F(Doctor, TellsDamageAndTouchesNothing) {

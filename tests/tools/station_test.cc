@@ -47,6 +47,12 @@ TEST_F(StationTool, ShowsPartitionsTogetherAndEachForItself) {
   ASSERT_EQ(info["rings"].size(), 4u);
   EXPECT_EQ(info["rings"][0]["last_sequence"], 2);
   EXPECT_EQ(info["rings"][3]["partition"], 3);
+  told({"station", "add", "strict", "--evict-after", "2s"});
+  EXPECT_THAT(told({"station", "info", "strict"}), HasSubstr("evict-after  2s"));
+  for (const char* bad : {"soon", "0s", "-1s", "999999d"}) {
+    EXPECT_THAT(refused(2, {"station", "add", "x", std::string("--evict-after=") + bad}),
+                HasSubstr("write 250ms, 5s, or off"));
+  }
   EXPECT_THAT(refused(2, {"station", "add", "x", "--partitions", "0"}), HasSubstr("0 partitions"));
   EXPECT_THAT(refused(2, {"station", "add", "x", "--partitions", "many"}), HasSubstr("1 to 256"));
   told({"station", "rm", "orders", "--yes"});

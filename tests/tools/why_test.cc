@@ -16,10 +16,12 @@ using ::testing::HasSubstr;
 class Why : public ToolFixture {
  protected:
   Why() : station_(must(Station::create("orders", {.ring = 64 << 10}, instance_.folder()))) {}
-  static nlohmann::json asked() { return json_told({"why", "orders", "--json"}); }
+  static nlohmann::json asked(const std::string& station = "orders") {
+    return json_told({"why", station, "--json"});
+  }
   // The finding of this code; null when there is none.
-  static nlohmann::json finding(const std::string& code) {
-    const auto answer = asked();
+  static nlohmann::json finding(const std::string& code, const std::string& station = "orders") {
+    const auto answer = asked(station);
     for (const auto& one : answer["findings"]) {
       if (one["code"] == code) return one;
     }
@@ -66,6 +68,18 @@ TEST_F(Why, NamesAStoppedReaderThatHoldsAFullRing) {
   reader.send(SIGKILL);
   reader.end();
   program.end();
+}
+
+TEST_F(Why, NamesAReaderThatWasDetached) {
+  told({"station", "add", "strict", "--ring=64KiB", "--evict-after=1ms"});
+  const Station strict = must(Station::open("strict", instance_.folder()));
+  const Consumer consumer = must(strict.consumer({.from = From::earliest}));
+  told({"produce", "strict"}, thousand_byte_lines(200));
+  const auto evicted = finding("evicted", "strict");
+  EXPECT_EQ(evicted["who"]["pid"], ::getpid());
+  EXPECT_THAT(evicted["text"], HasSubstr("held a full ring for 1ms and was detached"));
+  EXPECT_EQ(json_told({"ring", "show", "strict", "--json"})["cursors"][0]["evicted"], true);
+  EXPECT_THAT(told({"ring", "show", "strict"}), HasSubstr("detached 1 consumer"));
 }
 
 TEST_F(Why, NamesTheLivingOwnerOfAnOpenMessage) {

@@ -20,9 +20,10 @@ struct StationAddArguments {
   std::string partitions;
   std::string max_message;
   bool exclusive = false;
-  std::string when_full;  // block | reject | drop-oldest
-  std::string timestamp;  // precise | coarse | off
-  std::string mode;       // 0660
+  std::string when_full;    // block | reject | drop-oldest
+  std::string evict_after;  // off | 5s
+  std::string timestamp;    // precise | coarse | off
+  std::string mode;         // 0660
 };
 
 struct StationRmArguments {

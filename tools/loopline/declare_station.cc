@@ -21,6 +21,8 @@ void declare_add(Noun& station, StationAddArguments& arguments) {
       .option("--when-full WORD", arguments.when_full,
               "block (default), reject or drop-oldest: what a producer meets while consumers are "
               "behind")
+      .option("--evict-after TIME", arguments.evict_after,
+              "detach a consumer that holds a full ring for so long (default off)")
       .option("--timestamp WORD", arguments.timestamp,
               "precise (default), coarse or off: of each message")
       .option("--mode MODE", arguments.mode, "permissions of its files, in octal (default 0660)")

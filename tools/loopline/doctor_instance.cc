@@ -53,6 +53,7 @@ class InstanceDoctor {
     check_roster();
     check_rings();
     check_strangers();
+    check_bells();
     check_empty();
   }
 
@@ -65,6 +66,7 @@ class InstanceDoctor {
                   const Attendance& attendance);
   void check_strangers();
   void check_stranger(const std::string& path);
+  void check_bells();
   void check_empty();
   bool is_used_elsewhere(const Listed& ring) const;
   Status sweep(const Listed& ring) const;
@@ -259,6 +261,31 @@ void InstanceDoctor::check_stranger(const std::string& path) {
       finding.level = Level::ok;
       finding.done = "unlinked it";
       finding.remedy.clear();
+    }
+  }
+  findings_.push_back(std::move(finding));
+}
+
+// Those of readers of rings that are there go with whoever reaps them: check_dead.
+void InstanceDoctor::check_bells() {
+  const auto bells = directory_.list_stale_bells();
+  if (bells.empty()) return;
+  Finding finding{"stale-bells",
+                  Level::warning,
+                  fmt::format("{} left by readers of rings that are gone, such as {}",
+                              counted(bells.size(), "bell file"), bells[0]),
+                  command_for("doctor --fix", dir_),
+                  "",
+                  {}};
+  if (rights_.fix) {
+    for (const std::string& path : bells) ::unlink(path.c_str());
+    const size_t left = directory_.list_stale_bells().size();
+    if (left == 0) {
+      finding.level = Level::ok;
+      finding.done = "unlinked " + counted(bells.size(), "file");
+      finding.remedy.clear();
+    } else {
+      finding.remedy = counted(left, "file") + " may not be unlinked by this user: ask its owner";
     }
   }
   findings_.push_back(std::move(finding));

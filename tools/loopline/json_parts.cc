@@ -96,6 +96,7 @@ Json cursor_of(const shm::CursorFacts& cursor) {
   Json json = {{"slot", cursor.slot}, {"kind", text_of(cursor.kind)}};
   json.update(occupant_of(cursor.occupant));
   json["joining"] = cursor.is_joining;
+  json["evicted"] = cursor.is_evicted;
   json["waiting"] = cursor.is_waiting;
   json.update(pair_of(cursor.at));
   json["lag_messages"] = cursor.lag_messages;

@@ -26,6 +26,7 @@ Json parameters_of(const shm::RingHeader& header) {
           {"max_message", header.message_max},
           {"exclusive", header.exclusive != 0},
           {"when_full", text_of(header.when_full)},
+          {"evict_after_ns", header.evict_after_ns},
           {"timestamp", text_of(header.timestamp)}};
 }
 
@@ -113,6 +114,7 @@ std::string json_of(const shm::RingSnapshot& snapshot) {
   json["lock_holder_tid"] = snapshot.lock.tid;
   json["repairs"] = snapshot.repairs;
   json["reaped_cursors"] = snapshot.reaped;
+  json["evicted_cursors"] = snapshot.evicted;
   json["completed_claims"] = snapshot.fillers;
   return dump(json);
 }

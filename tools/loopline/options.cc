@@ -117,6 +117,20 @@ Result<uint64_t> read_seconds(const char* option, const std::string& text, Secon
                    short_text(range.least) + " to " + short_text(range.most));
 }
 
+Result<std::optional<std::chrono::nanoseconds>> read_duration_or_off(const char* option,
+                                                                     const std::string& text) {
+  using std::chrono::nanoseconds;
+  if (text.empty()) return std::optional<nanoseconds>();
+  if (text == "off") return std::optional(nanoseconds(0));
+  const auto duration = parse_duration(text);
+  if (!duration || *duration == 0 || *duration > INT64_MAX) {
+    return Fault(
+        FaultCode::invalid_argument,
+        std::string(option) + " \"" + text + "\" is no length of time: write 250ms, 5s, or off");
+  }
+  return std::optional(nanoseconds(static_cast<int64_t>(*duration)));
+}
+
 Result<uint64_t> read_time(const char* option, const std::string& text, uint64_t now_ns) {
   if (const auto ago_ns = parse_duration(text)) return now_ns - std::min(now_ns, *ago_ns);
   if (const auto date = read_date(text)) return *date;

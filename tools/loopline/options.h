@@ -1,6 +1,7 @@
 // Options: the values of options, read from how they were written or refused by name.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -21,6 +22,10 @@ struct SecondsRange {
   double most;
 };
 Result<uint64_t> read_seconds(const char* option, const std::string& text, SecondsRange range);
+
+// A length of time such as 250us or 5s, 0 for "off"; nothing when the option was not given.
+Result<std::optional<std::chrono::nanoseconds>> read_duration_or_off(const char* option,
+                                                                     const std::string& text);
 
 // A time in UTC nanoseconds: 2026-11-23T10:00:00Z, with a fraction, with +02:00 for the Z, a day
 // alone; or how long before `now_ns`, such as 5m.

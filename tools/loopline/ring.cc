@@ -54,6 +54,7 @@ void print_consumers(Output& out, const shm::RingSnapshot& snapshot) {
     Cell life = state_cell(cursor.occupant);
     if (life.text == "alive" && cursor.is_waiting) life.text = "waiting";
     if (cursor.is_joining) life.text = "joining";
+    if (cursor.is_evicted) life = {"evicted", Color::yellow};
     table.add({std::to_string(cursor.slot), person_text(cursor.occupant), life,
                text_of(cursor.kind), format_count(cursor.at.second),
                format_count(cursor.lag_messages), bytes_text(cursor.lag_bytes),
@@ -97,6 +98,10 @@ void print_marks(Output& out, const shm::RingSnapshot& snapshot) {
                          counted(snapshot.repairs, "producer"),
                          counted(snapshot.reaped, "consumer"),
                          counted(snapshot.fillers, "message")));
+  }
+  if (snapshot.evicted != 0) {
+    out.line(fmt::format("detached {} that held a full ring (evict-after)",
+                         counted(snapshot.evicted, "consumer")));
   }
   if (snapshot.seal_state != shm::seal_open) {
     out.line(fmt::format(

@@ -96,6 +96,7 @@ void print_info(Output& out, StationRings rings) {
   fact("max-message", format_size(header.message_max));
   fact("exclusive", header.exclusive != 0 ? "on" : "off");
   fact("when-full", text_of(header.when_full));
+  fact("evict-after", header.evict_after_ns == 0 ? "off" : format_duration(header.evict_after_ns));
   fact("timestamp", text_of(header.timestamp));
   fact("mode", mode_of(snapshot.path));
   fact("made", utc_text(header.created_ns) + " (" + age_text(header.created_ns) + ")");
@@ -139,6 +140,7 @@ Status station_add(Output& out, const StationAddArguments& arguments) {
   LL_TRY(ring, read_size("--ring", arguments.ring));
   LL_TRY(max_message, read_size("--max-message", arguments.max_message));
   LL_TRY(when_full, read_when_full(arguments.when_full));
+  LL_TRY(evict_after, read_duration_or_off("--evict-after", arguments.evict_after));
   LL_TRY(timestamp, read_timestamp(arguments.timestamp));
   LL_TRY(mode, read_mode(arguments.mode));
   LL_TRY(partitions, read_number("--partitions", arguments.partitions, "a number from 1 to 256"));
@@ -146,6 +148,7 @@ Status station_add(Output& out, const StationAddArguments& arguments) {
   options.ring = ring;
   options.max_message = max_message;
   options.when_full = when_full;
+  options.evict_after = evict_after;
   options.timestamp = timestamp;
   options.mode = mode;
   if (arguments.exclusive) options.exclusive = true;

@@ -45,7 +45,7 @@ std::string behind_text(uint64_t messages, uint64_t bytes) {
 const CursorFacts* slowest_of(const RingSnapshot& ring) {
   const CursorFacts* slowest = nullptr;
   for (const CursorFacts& cursor : ring.cursors) {
-    if (cursor.kind == shm::CursorKind::lossy) continue;
+    if (cursor.kind == shm::CursorKind::lossy || cursor.is_evicted) continue;
     if (slowest == nullptr || cursor.at.first < slowest->at.first) slowest = &cursor;
   }
   return slowest;
@@ -285,6 +285,17 @@ void find_slow_readers(const TwoLooks& looks, std::vector<Finding>& findings) {
   const std::string watch = "watch it: loopline ring watch" + station_word(ring);
   for (const CursorFacts& cursor : ring.cursors) {
     if (cursor.occupant.life == shm::Life::dead || cursor.is_joining) continue;
+    if (cursor.is_evicted) {
+      findings.push_back(
+          {"evicted", Level::warning,
+           fmt::format("consumer {}, {}, held a full ring for {} and was detached (evict-after); "
+                       "it is told at its next read",
+                       cursor.slot, doing_text(cursor.occupant),
+                       format_duration(ring.header.evict_after_ns)),
+           remedy_for(cursor.occupant, "make it faster or lossy, or give it more time"), "",
+           cursor.occupant});
+      continue;
+    }
     if (cursor.kind == shm::CursorKind::lossy) {
       const CursorFacts* before = same_in(looks.before, cursor);
       if (before == nullptr || cursor.lost <= before->lost) continue;
