@@ -148,12 +148,10 @@ Status Attached::seal_for_good() {
   return seal_to_state(seal_removed);
 }
 
-Status Attached::seal_with_successor(const RingOptions& options) {
+Status Attached::make_successor(const RingOptions& options) const {
   if (!directory_) {
     return Fault(FaultCode::unsupported, "a ring without a file cannot have a successor");
   }
-  if (is_sealed(ring_) && seal_state(ring_) != seal_removed) return ok();
-  janitor().sweep();
   RingOptions next = options;
   next.factory = header().factory;
   next.station = header().station;
@@ -162,9 +160,16 @@ Status Attached::seal_with_successor(const RingOptions& options) {
   next.generation = header().generation + 1;
   next.born = false;
   const auto made = directory_->create(next);
+  return made ? ok() : Status(made.fault());
+}
+
+Status Attached::seal_with_successor(const RingOptions& options) {
+  if (is_sealed(ring_) && seal_state(ring_) != seal_removed) return ok();
+  janitor().sweep();
+  const Status made = make_successor(options);
   // There already: a sealer died after step 1, or another one is at work; its parameters stand.
   if (!made && made.fault().code() != FaultCode::already_exists) return made.fault();
-  return seal_to_state(seal_to(next.generation));
+  return seal_to_state(seal_to(header().generation + 1));
 }
 
 Result<std::shared_ptr<Attached>> Attached::successor() {

@@ -41,6 +41,9 @@ class Attached {
   // timed_out when the ring lock stays with somebody else (named).
   Status seal_with_successor(const RingOptions& options);
   Status seal_for_good();
+  // Its first step alone: the successor's file, unborn. already_exists when one is there, or the
+  // ring was sealed to it.
+  Status make_successor(const RingOptions& options) const;
   // What a handle does at the seal: finishes it if need be and opens what comes next.
   // closed: the station was removed.
   Result<std::shared_ptr<Attached>> successor();

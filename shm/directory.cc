@@ -119,29 +119,6 @@ std::string place_of(const StationName& name, uint32_t partition) {
   return partition == 0 ? station : "partition " + std::to_string(partition) + " of " + station;
 }
 
-const char* text_of(WhenFull when_full) {
-  switch (when_full) {
-    case WhenFull::block:
-      return "block";
-    case WhenFull::reject:
-      return "reject";
-    case WhenFull::drop_oldest:
-      return "drop-oldest";
-  }
-  return "unknown";
-}
-const char* text_of(TimestampKind kind) {
-  switch (kind) {
-    case TimestampKind::precise:
-      return "precise";
-    case TimestampKind::coarse:
-      return "coarse";
-    case TimestampKind::off:
-      return "off";
-  }
-  return "unknown";
-}
-
 std::string evict_text(uint64_t evict_after_ns) {
   return evict_after_ns == 0 ? "off" : format_duration(evict_after_ns);
 }
@@ -167,12 +144,12 @@ Status compare(const RingHeader& header, const RingOptions& options,
                   format_size(message_max));
   differences.add(asked.exclusive, "exclusive", yes_no(header.exclusive != 0),
                   yes_no(options.exclusive));
-  differences.add(asked.when_full, "when-full", text_of(header.when_full),
-                  text_of(options.when_full));
+  differences.add(asked.when_full, "when-full", word_of(header.when_full),
+                  word_of(options.when_full));
   differences.add(asked.evict_after, "evict-after", evict_text(header.evict_after_ns),
                   evict_text(options.evict_after_ns));
-  differences.add(asked.timestamp, "timestamp", text_of(header.timestamp),
-                  text_of(options.timestamp));
+  differences.add(asked.timestamp, "timestamp", word_of(header.timestamp),
+                  word_of(options.timestamp));
   differences.add(asked.partitions, "partitions", std::to_string(header.partitions),
                   std::to_string(options.partitions));
   if (differences.text.empty()) return ok();
@@ -292,12 +269,15 @@ Status Directory::check_station(const StationName& name) const {
 }
 
 // Gives the prepared ring its name, if its roster still is the instance's; true when it has it.
-Result<bool> Directory::publish(Mapping& mapping, const RingOptions& options) const {
-  const auto lock = FolderLock::take(paths_, FolderLock::Kind::shared);
-  if (!lock) return lock.fault();
+Result<bool> Directory::publish(Mapping& mapping, const RingOptions& options,
+                                bool is_locked) const {
+  std::optional<Result<FolderLock>> lock;
+  if (!is_locked) lock.emplace(lock_to_name(options));
+  if (lock && !*lock) return lock->fault();
   LL_TRY(roster, this->roster());
   if (!std::equal(roster->uuid(), roster->uuid() + 2, mapping.header().roster_uuid)) return false;
   LL_TRY_STATUS(check_vacant(options));
+  LL_TRY_STATUS(check_room(options));
   LL_TRY_STATUS(mapping.publish(
       ring_path({options.factory, options.station}, options.partition, options.generation)));
   return true;
@@ -308,19 +288,24 @@ Result<Mapping> Directory::create(const RingOptions& options) const {
   for (int count = 0; count < tries_max; ++count) {
     if (options.partition == 0) LL_TRY_STATUS(finish_removal(name, 0));
     LL_TRY_STATUS(make_folders(paths_));
+    // Refused before memory is taken; what counts is said under the lock, by publish().
+    if (count == 0 && !check_room(options)) LL_TRY_STATUS(finish_removals(options.factory));
     // A remover came between: it is held off while we prepare. Not at first, since pre-faulting a
     // large ring takes long, and removers should not wait for it.
     std::optional<Result<FolderLock>> held;
-    if (count != 0) held.emplace(FolderLock::take(paths_, FolderLock::Kind::shared));
-    const Status vacant = check_vacant(options);
+    if (count != 0) held.emplace(lock_to_name(options));
+    const Status room = check_room(options);
+    const Status vacant = check_vacant(options);  // after it: what is there is not also refused
     if (!vacant) return vacant.fault();
+    if (!room) return room.fault();
     auto roster = this->roster();
     if (!roster && roster.fault().code() == FaultCode::not_found) continue;  // folder removed
     if (!roster) return roster.fault();
     auto mapping = Mapping::prepare(paths_.shm, options, (*roster)->uuid());
     if (!mapping && mapping.fault().code() == FaultCode::not_found) continue;  // likewise
     if (!mapping) return mapping;
-    auto published = publish(*mapping, options);
+    auto published = publish(*mapping, options, held && *held);
+    held.reset();
     if (published && *published) {
       const bool is_station = options.partition == 0 && options.generation == 1;
       if (is_station && options.partitions > 1) LL_TRY_STATUS(make_others(options));
@@ -343,7 +328,8 @@ Result<Mapping> Directory::open_or_create(const RingOptions& options, const Aske
       return mapping;
     }
     if (mapping.fault().code() != FaultCode::not_found) return mapping;
-    auto made = create(options);
+    LL_TRY(whole, with_defaults(options, asked));
+    auto made = create(whole);
     if (made && access == Access::produce) return made;
     if (made) continue;
     // Made by another meanwhile, or removed before all its partitions were made: we look again.
@@ -450,6 +436,15 @@ Status Directory::finish_removal(const StationName& name, uint32_t partition) co
       remove_if_sealed(FolderLock::take(paths_, FolderLock::Kind::exclusive), name, partition);
   if (!removed && removed.fault().code() != FaultCode::not_found) return removed.fault();
   return ok();  // whether by us, or by another who may have made it anew since
+}
+
+Status Directory::finish_removals(const std::string& factory) const {
+  LL_TRY(rings, list());
+  for (const Listed& ring : rings) {
+    const bool is_first = ring.name.factory == factory && ring.partition == 0;
+    if (is_first) LL_TRY_STATUS(finish_removal(ring.name, 0));
+  }
+  return ok();
 }
 
 Status Directory::unlink(const StationName& name, uint32_t partition) const {

@@ -44,12 +44,15 @@ class Directory {
   // later generation, is there (whatever its parameters); not_found when it is a later generation
   // itself and the one before is gone, or another partition than 0 and the station is gone.
   Result<Mapping> create(const RingOptions& options) const;
-  // Opens, or creates with `options` when it is missing; when it exists with other parameters, the
-  // fault names each difference. `explicit_options` says which of them the caller really asked for.
+  // Opens, or creates with `options`, completed by the factory; when it exists with others, the
+  // fault names each difference. `asked` says which of them the caller really asked for.
   struct Asked {
     bool capacity = false, message_max = false, exclusive = false, when_full = false,
-         evict_after = false, timestamp = false, partitions = false;
+         evict_after = false, timestamp = false, partitions = false, mode = false, owner = false;
   };
+  // `options` with what their factory says where the caller asked for nothing. Faults: corrupted
+  // (the factory's file), invalid_argument (the two do not go together, no such owner).
+  Result<RingOptions> with_defaults(RingOptions options, const Asked& asked) const;
   Result<Mapping> open_or_create(const RingOptions& options, const Asked& asked,
                                  Access access) const;
 
@@ -58,8 +61,11 @@ class Directory {
   Result<Mapping> attach_partition(const StationName& name, uint32_t partition,
                                    Access access) const;
   // Ends a station: all its partitions are sealed, then unlinked. Goes on with what a dead remover
-  // began. Faults: not_found, unsupported (an exclusive producer lives).
+  // began. Faults: not_found, unsupported (an exclusive producer lives), timed_out (somebody else
+  // is removing or editing it and does not go on).
   Status remove_station(const StationName& name) const;
+  // Ends what dead removers began on the factory's stations, so that it no longer counts.
+  Status finish_removals(const std::string& factory) const;
 
   struct Listed {
     StationName name;
@@ -91,10 +97,13 @@ class Directory {
   explicit Directory(InstancePaths paths) : paths_(std::move(paths)) {}
   Fault missing(const StationName& name, uint32_t partition) const;
   Status check_vacant(const RingOptions& options) const;
-  Result<bool> publish(Mapping& mapping, const RingOptions& options) const;
+  Result<bool> publish(Mapping& mapping, const RingOptions& options, bool is_locked) const;
+  Result<FolderLock> lock_to_name(const RingOptions& options) const;
+  Status check_room(const RingOptions& options) const;
   Status check_station(const StationName& name) const;
   Result<Mapping> attach_or_make(const Mapping& first, uint32_t partition, Access access) const;
   Status make_others(const RingOptions& options) const;
+  Status remove_station_locked(const StationName& name) const;
   Status unlink_others(const StationName& name) const;
   Result<bool> remove_if_sealed(const Result<FolderLock>& lock, const StationName& name,
                                 uint32_t partition) const;

@@ -78,7 +78,37 @@ Result<File> open_file(const std::string& what, const std::string& path, bool wr
   return file;
 }
 
-Result<File> make_file(const std::string& what, const std::string& folder, uint32_t mode) {
+Status set_file_owner(const std::string& what, int fd, const std::string& path, FileOwner owner) {
+  struct stat status;
+  if (::fstat(fd, &status) != 0) return fault_from_errno(errno, "cannot examine " + path);
+  if (owner.user == status.st_uid) owner.user = FileOwner::unchanged;
+  if (owner.group == status.st_gid) owner.group = FileOwner::unchanged;
+  const bool nothing = owner.user == FileOwner::unchanged && owner.group == FileOwner::unchanged;
+  if (nothing || ::fchown(fd, owner.user, owner.group) == 0) return ok();
+  if (errno != EPERM) return fault_from_errno(errno, "cannot set the owner of " + path);
+  const bool gives_away = owner.user != FileOwner::unchanged;
+  const std::string whom =
+      gives_away ? "user " + std::to_string(owner.user) : "group " + std::to_string(owner.group);
+  return Fault(FaultCode::no_permission,
+               "user " + std::to_string(::geteuid()) + " may not give the " + what + " " + path +
+                   " to " + whom +
+                   (gives_away ? ": only root gives files away; let root do it, or leave its owner"
+                               : ": its owner has to be in that group; let root do it, or name "
+                                 "another group"));
+}
+
+Status set_file_mode(const std::string& what, int fd, const std::string& path, uint32_t mode) {
+  struct stat status;
+  if (::fstat(fd, &status) != 0) return fault_from_errno(errno, "cannot examine " + path);
+  if ((status.st_mode & 07777) == mode || ::fchmod(fd, mode) == 0) return ok();
+  if (errno != EPERM) return fault_from_errno(errno, "cannot set the mode of " + path);
+  return Fault(FaultCode::no_permission, "the " + what + " " + path + " belongs to user " +
+                                             std::to_string(status.st_uid) +
+                                             ": only they, and root, may change its mode");
+}
+
+Result<File> make_file(const std::string& what, const std::string& folder, uint32_t mode,
+                       FileOwner owner) {
   File file(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0));
   if (file.fd() < 0) {
     if (errno == EOPNOTSUPP || errno == EISDIR) {
@@ -88,6 +118,9 @@ Result<File> make_file(const std::string& what, const std::string& folder, uint3
     }
     return fault_from_errno(errno, "cannot make a " + what + " in " + folder);
   }
+  const std::string path = "to be made in " + folder;
+  // The owner first: what was somebody else's file could not be given its mode any more.
+  LL_TRY_STATUS(set_file_owner(what, file.fd(), path, owner));
   if (::fchmod(file.fd(), mode) != 0) {
     return fault_from_errno(errno, "cannot set the mode of a new " + what + " in " + folder);
   }

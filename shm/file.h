@@ -35,9 +35,21 @@ class File {
 // owner when that forbids it. `what` is "ring" or "roster".
 Result<File> open_file(const std::string& what, const std::string& path, bool writable);
 
+// Whom a file belongs to; `unchanged`: as it comes.
+struct FileOwner {
+  static constexpr uint32_t unchanged = ~0u;
+  uint32_t user = unchanged;
+  uint32_t group = unchanged;
+};
+// Sets what differs. `what` as above, `path` for messages. Faults: no_permission (only root gives
+// files away, and others set only the mode of their own).
+Status set_file_owner(const std::string& what, int fd, const std::string& path, FileOwner owner);
+Status set_file_mode(const std::string& what, int fd, const std::string& path, uint32_t mode);
+
 // An empty file without a name in `folder`; `link_file` gives it one. Its mode is what is asked,
 // whatever the umask. `what` as above.
-Result<File> make_file(const std::string& what, const std::string& folder, uint32_t mode);
+Result<File> make_file(const std::string& what, const std::string& folder, uint32_t mode,
+                       FileOwner owner = {});
 // already_exists when the name is taken.
 Status link_file(const std::string& what, int fd, const std::string& path);
 

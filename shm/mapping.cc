@@ -56,6 +56,48 @@ Geometry geometry_of(uint64_t capacity, uint32_t producer_slots, uint32_t cursor
   return {side_offset, data_offset, data_offset + capacity};
 }
 
+RingOptions options_of(const RingHeader& header) {
+  RingOptions options;
+  options.factory = header.factory;
+  options.station = header.station;
+  options.partition = header.partition;
+  options.partitions = header.partitions;
+  options.generation = header.generation;
+  options.capacity = header.capacity;
+  options.message_max = header.message_max;
+  options.exclusive = header.exclusive != 0;
+  options.when_full = header.when_full;
+  options.evict_after_ns = header.evict_after_ns;
+  options.timestamp = header.timestamp;
+  options.producer_slots = header.producer_slots;
+  options.cursor_slots = header.cursor_slots;
+  return options;
+}
+
+const char* word_of(WhenFull when_full) {
+  switch (when_full) {
+    case WhenFull::block:
+      return "block";
+    case WhenFull::reject:
+      return "reject";
+    case WhenFull::drop_oldest:
+      return "drop-oldest";
+  }
+  return "unknown";
+}
+
+const char* word_of(TimestampKind kind) {
+  switch (kind) {
+    case TimestampKind::precise:
+      return "precise";
+    case TimestampKind::coarse:
+      return "coarse";
+    case TimestampKind::off:
+      return "off";
+  }
+  return "unknown";
+}
+
 Result<std::unique_ptr<Mapping::State>> map_ring(File file, const RingHeader& header,
                                                  const std::string& name, Access access) {
   auto state = std::make_unique<Mapping::State>();

@@ -6,9 +6,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
+#include "file.h"
 #include "layout.h"
 
 namespace loopline::shm {
@@ -35,6 +37,7 @@ struct RingOptions {
   uint32_t producer_slots = 64;
   uint32_t cursor_slots = 64;
   uint32_t mode = 0660;
+  FileOwner owner;
   bool born = true;  // false: a successor whose start is not known yet
 };
 
@@ -85,6 +88,17 @@ class Mapping {
   explicit Mapping(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
+
+// What a ring was made from, to make another one like it; mode and owner are its file's.
+RingOptions options_of(const RingHeader& header);
+// Why no ring can be made from these, if so.
+std::optional<std::string> wrong_in(const RingOptions& options,
+                                    uint64_t capacity_min = ring_capacity_min);
+// Bytes of shared memory behind a ring; its file is longer by a hole.
+uint64_t memory_of(const RingOptions& options);
+// As the command line has them: "drop-oldest", "precise".
+const char* word_of(WhenFull when_full);
+const char* word_of(TimestampKind kind);
 
 // Where things stand in a ring file of these options.
 struct Geometry {

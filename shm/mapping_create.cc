@@ -22,60 +22,15 @@ namespace {
 
 constexpr uint64_t huge_capacity_min = 32_MiB;
 
-Fault refuse(const RingOptions& options, const std::string& why) {
-  return {FaultCode::invalid_argument,
-          "station \"" + options.factory + "/" + options.station + "\": " + why};
-}
-
 std::string range(uint64_t low, uint64_t high) {
   return " (" + std::to_string(low) + " to " + std::to_string(high) + ")";
 }
 
 Status check_options(const RingOptions& options, uint64_t capacity_min) {
-  if (!is_name(options.factory)) return refuse(options, "its factory is no name");
-  if (!is_name(options.station)) return refuse(options, "its name is no name");
-  if (!is_power_of_two(options.capacity) || options.capacity < capacity_min ||
-      options.capacity > ring_capacity_max) {
-    return refuse(options, "ring cannot be " + format_size(options.capacity) +
-                               ": it is a power of two from " + format_size(capacity_min) + " to " +
-                               format_size(ring_capacity_max));
-  }
-  const uint64_t body_max = body_max_of(options.capacity);
-  if (options.message_max > body_max) {
-    return refuse(options, "max-message cannot be " + format_size(options.message_max) +
-                               ": a ring of " + format_size(options.capacity) +
-                               " takes messages of up to " + format_size(body_max));
-  }
-  if (options.partitions == 0 || options.partitions > partitions_max) {
-    return refuse(options, "cannot have " + std::to_string(options.partitions) + " partitions" +
-                               range(1, partitions_max));
-  }
-  if (options.partition >= options.partitions) {
-    return refuse(options, "there is no partition " + std::to_string(options.partition) +
-                               range(0, options.partitions - 1));
-  }
-  if (options.generation == 0) return refuse(options, "generations count from 1");
-  if (options.producer_slots == 0 || options.producer_slots > producer_slots_max) {
-    return refuse(options, "cannot have " + std::to_string(options.producer_slots) +
-                               " producer slots" + range(1, producer_slots_max));
-  }
-  if (options.cursor_slots == 0 || options.cursor_slots > cursor_slots_max) {
-    return refuse(options, "cannot have " + std::to_string(options.cursor_slots) + " cursor slots" +
-                               range(1, cursor_slots_max));
-  }
-  if (options.evict_after_ns != 0 && options.when_full == WhenFull::drop_oldest) {
-    return refuse(
-        options, "evict-after says nothing with when-full drop-oldest: no consumer holds the ring");
-  }
-  if (options.evict_after_ns != 0 && options.evict_after_ns < evict_after_min_ns) {
-    return refuse(options, "evict-after cannot be " + format_duration(options.evict_after_ns) +
-                               ": it is off, or at least " + format_duration(evict_after_min_ns));
-  }
-  if ((options.mode & ~0777u) != 0 || (options.mode & 0600u) != 0600u) {
-    return refuse(options, "mode cannot be " + mode_text(options.mode) +
-                               " (0600 to 0777, and the owner may always read and write)");
-  }
-  return ok();
+  const auto wrong = wrong_in(options, capacity_min);
+  if (!wrong) return ok();
+  return Fault(FaultCode::invalid_argument,
+               "station \"" + options.factory + "/" + options.station + "\": " + *wrong);
 }
 
 Result<RingHeader> make_header(const RingOptions& options, const uint64_t roster_uuid[2]) {
@@ -219,11 +174,61 @@ Result<std::unique_ptr<Mapping::State>> fill(File file, const RingHeader& header
 
 }  // namespace
 
+std::optional<std::string> wrong_in(const RingOptions& options, uint64_t capacity_min) {
+  if (!is_name(options.factory)) return "its factory is no name";
+  if (!is_name(options.station)) return "its name is no name";
+  if (!is_power_of_two(options.capacity) || options.capacity < capacity_min ||
+      options.capacity > ring_capacity_max) {
+    return "ring cannot be " + format_size(options.capacity) + ": it is a power of two from " +
+           format_size(capacity_min) + " to " + format_size(ring_capacity_max);
+  }
+  const uint64_t body_max = body_max_of(options.capacity);
+  if (options.message_max > body_max) {
+    return "max-message cannot be " + format_size(options.message_max) + ": a ring of " +
+           format_size(options.capacity) + " takes messages of up to " + format_size(body_max);
+  }
+  if (options.partitions == 0 || options.partitions > partitions_max) {
+    return "cannot have " + std::to_string(options.partitions) + " partitions" +
+           range(1, partitions_max);
+  }
+  if (options.partition >= options.partitions) {
+    return "there is no partition " + std::to_string(options.partition) +
+           range(0, options.partitions - 1);
+  }
+  if (options.generation == 0) return "generations count from 1";
+  if (options.producer_slots == 0 || options.producer_slots > producer_slots_max) {
+    return "cannot have " + std::to_string(options.producer_slots) + " producer slots" +
+           range(1, producer_slots_max);
+  }
+  if (options.cursor_slots == 0 || options.cursor_slots > cursor_slots_max) {
+    return "cannot have " + std::to_string(options.cursor_slots) + " cursor slots" +
+           range(1, cursor_slots_max);
+  }
+  if (options.evict_after_ns != 0 && options.when_full == WhenFull::drop_oldest) {
+    return "evict-after says nothing with when-full drop-oldest: no consumer holds the ring";
+  }
+  if (options.evict_after_ns != 0 && options.evict_after_ns < evict_after_min_ns) {
+    return "evict-after cannot be " + format_duration(options.evict_after_ns) +
+           ": it is off, or at least " + format_duration(evict_after_min_ns);
+  }
+  if ((options.mode & ~0777u) != 0 || (options.mode & 0600u) != 0600u) {
+    return "mode cannot be " + mode_text(options.mode) +
+           " (0600 to 0777, and the owner may always read and write)";
+  }
+  return {};
+}
+
+uint64_t memory_of(const RingOptions& options) {
+  const Geometry geometry =
+      geometry_of(options.capacity, options.producer_slots, options.cursor_slots);
+  return geometry.side_offset + side_bytes_of(options.capacity) + options.capacity;
+}
+
 Result<Mapping> Mapping::prepare(const std::string& folder, const RingOptions& options,
                                  const uint64_t roster_uuid[2]) {
   LL_TRY_STATUS(check_options(options, ring_capacity_min));
   LL_TRY(header, make_header(options, roster_uuid));
-  LL_TRY(file, make_file("ring", folder, options.mode));
+  LL_TRY(file, make_file("ring", folder, options.mode, options.owner));
   LL_TRY(state, fill(std::move(file), header, options, folder));
   return Mapping(std::move(state));
 }

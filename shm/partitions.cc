@@ -12,27 +12,10 @@
 
 #include "attached.h"
 #include "directory.h"
+#include "station_lock.h"
 
 namespace loopline::shm {
 namespace {
-
-// What a partition is made from when its station is there.
-RingOptions options_like(const RingHeader& first, uint32_t partition) {
-  RingOptions options;
-  options.factory = first.factory;
-  options.station = first.station;
-  options.partition = partition;
-  options.partitions = first.partitions;
-  options.capacity = first.capacity;
-  options.message_max = first.message_max;
-  options.exclusive = first.exclusive != 0;
-  options.when_full = first.when_full;
-  options.evict_after_ns = first.evict_after_ns;
-  options.timestamp = first.timestamp;
-  options.producer_slots = first.producer_slots;
-  options.cursor_slots = first.cursor_slots;
-  return options;
-}
 
 bool is(const Fault& fault, FaultCode code) { return fault.code() == code; }
 
@@ -59,13 +42,16 @@ Status Directory::make_others(const RingOptions& options) const {
 
 Result<Mapping> Directory::attach_or_make(const Mapping& first, uint32_t partition,
                                           Access access) const {
-  RingOptions options = options_like(first.header(), partition);
+  RingOptions options = options_of(first.header());
+  options.partition = partition;
+  options.generation = 1;
   const StationName name{options.factory, options.station};
   auto mapping = attach(name, partition, access);
   if (mapping || !is(mapping.fault(), FaultCode::not_found)) return mapping;
   struct stat status;
   if (::fstat(first.fd(), &status) != 0) return mapping;
   options.mode = status.st_mode & 0777;
+  if (::geteuid() == 0) options.owner = {status.st_uid, status.st_gid};
   const auto made = create(options);
   if (!made && !is(made.fault(), FaultCode::already_exists)) return made.fault();
   return attach(name, partition, access);
@@ -88,6 +74,12 @@ Result<Mapping> Directory::attach_partition(const StationName& name, uint32_t pa
 // A missing partition is made first: nobody can make it behind our back then, and write into a ring
 // that was never sealed.
 Status Directory::remove_station(const StationName& name) const {
+  const auto lock = StationLock::take(*this, name);
+  if (!lock) return lock.fault();
+  return remove_station_locked(name);
+}
+
+Status Directory::remove_station_locked(const StationName& name) const {
   LL_TRY(first, attach(name, 0, Access::produce));
   LL_TRY(roster, this->roster());
   for (uint32_t partition = first.header().partitions - 1; partition > 0; --partition) {

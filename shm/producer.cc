@@ -19,6 +19,12 @@ Fault forked_fault(const Attached& attached) {
               "\" belongs to the parent process; open one of its own after fork"};
 }
 
+// A successor may say something else than the ring before it.
+uint64_t deadline_in(const RingHeader& header, uint64_t deadline_ns) {
+  if (deadline_ns != wait_as_station_says) return deadline_ns;
+  return header.when_full == WhenFull::reject ? 0 : wait_for_ever;
+}
+
 }  // namespace
 
 Result<Producer> Producer::open(std::shared_ptr<Attached> attached) {
@@ -164,12 +170,14 @@ Fault Producer::too_large(uint64_t body_size) const {
 Status Producer::claim_slowly(uint64_t body_size, uint64_t deadline_ns, Claim& claim) {
   LL_TRY_STATUS(ensure_here());
   const uint64_t bytes = frame_size(body_size);
-  Waiter waiter(wait_kind, deadline_ns);
+  Waiter waiter(wait_kind, deadline_in(attached_->header(), deadline_ns));
   const uint64_t started = monotonic_ns();
   uint32_t confusions = 0;
   for (;;) {
-    if (body_size > body_max_) return too_large(body_size);  // a successor may take less
-    switch (claimer_.claim(bytes, claim)) {
+    // A successor may take less, or more: what is too large here is looked for there.
+    const bool fits = body_size <= body_max_;
+    if (!fits && attached_->is_open()) return too_large(body_size);
+    switch (fits ? claimer_.claim(bytes, claim) : ClaimOutcome::sealed) {
       case ClaimOutcome::claimed:
         mine_->blocked_ns.fetch_add(monotonic_ns() - started,
                                     std::memory_order_relaxed);  // relaxed: for people
@@ -179,6 +187,7 @@ Status Producer::claim_slowly(uint64_t body_size, uint64_t deadline_ns, Claim& c
         break;
       case ClaimOutcome::sealed:
         LL_TRY_STATUS(follow());
+        waiter = Waiter(wait_kind, deadline_in(attached_->header(), deadline_ns));
         break;
       case ClaimOutcome::confused:
         if (++confusions == 16) {

@@ -43,9 +43,9 @@ class Producer {
   Producer& operator=(Producer&& other) noexcept;
   ~Producer();
 
-  // Room for a body of `body_size` bytes. Waits until `deadline_ns` (monotonic; 0: not at all;
-  // wait_for_ever) when the ring is full. Faults: full, timed_out (both say who holds the ring),
-  // too_large, fenced, forked, closed, corrupted.
+  // Room for a body of `body_size` bytes; when the ring is full, waits until `deadline_ns`
+  // (monotonic; 0: not at all; wait_for_ever, wait_as_station_says). Faults: full, timed_out (both
+  // say who holds the ring), too_large, fenced, forked, closed, corrupted.
   Status claim(uint64_t body_size, uint64_t deadline_ns, OpenFrame& frame) {
     const OneThread::Use use(one_thread_);
     if (!here() || body_size > body_max_ ||

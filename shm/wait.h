@@ -21,6 +21,8 @@ enum class WaitKind {
 };
 
 constexpr uint64_t wait_for_ever = ~0ull;
+// A deadline that the ring at hand decides: none where it says block, at once where reject.
+constexpr uint64_t wait_as_station_says = ~0ull - 1;
 constexpr uint64_t spin_budget_ns = 50'000;
 constexpr uint64_t park_timeout_min_ns = 10'000'000;
 constexpr uint64_t park_timeout_max_ns = 1'000'000'000;

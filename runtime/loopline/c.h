@@ -135,6 +135,14 @@ LL_EXPORT ll_status ll_station_create(const char* name, const char* dir,
 // Ends the station: producers and waiting consumers are told at once (CLOSED), consumers that are
 // behind read what is there first. Status: NOT_FOUND, UNSUPPORTED (a living exclusive producer).
 LL_EXPORT ll_status ll_station_remove(const char* name, const char* dir, ll_error* error);
+// Gives a living station what is set in `options`: whoever is attached goes on and loses nothing,
+// whoever comes later begins with the new ring. Interrupted, the same call completes it. Status:
+// NOT_FOUND, UNSUPPORTED (partitions, exclusive, to or from drop-oldest; a living exclusive
+// producer), INVALID_ARGUMENT, NO_SPACE, NO_PERMISSION.
+LL_EXPORT ll_status ll_station_edit(const char* name, const char* dir,
+                                    const ll_station_options* options, ll_error* error);
+// Drops what is in it, for whoever comes later; sequences go on. Status: as above.
+LL_EXPORT ll_status ll_station_purge(const char* name, const char* dir, ll_error* error);
 // Its producers and consumers go on.
 LL_EXPORT void ll_station_close(ll_station* station);
 

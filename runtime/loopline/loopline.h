@@ -9,6 +9,7 @@
 #pragma once
 
 #include <loopline/consumer.h>
+#include <loopline/factory.h>
 #include <loopline/message.h>
 #include <loopline/producer.h>
 #include <loopline/station.h>

@@ -27,7 +27,8 @@ enum class Timestamp { precise, coarse, off };
 // hold the ring, and all of them read as lossy ones do.
 enum class WhenFull { block, reject, drop_oldest };
 
-// Only what is named is asked for: an existing station that differs in it is refused.
+// Only what is named is asked for: an existing station that differs in it is refused. Defaults are
+// those of the station's factory (factory.h), and what is given here where it says nothing.
 struct StationOptions {
   std::optional<uint64_t> ring = {};  // of each partition, 2^n bytes in 64KiB..64GiB; default 8MiB
   std::optional<uint32_t> partitions = {};   // 1..256, default 1; order is total within a partition
@@ -39,6 +40,16 @@ struct StationOptions {
   std::optional<std::chrono::nanoseconds> evict_after = {};
   std::optional<Timestamp> timestamp = {};  // default precise; off saves 10-30 ns a message
   std::optional<uint32_t> mode = {};        // permissions of the ring's file; default 0660
+  std::optional<std::string> owner = {};    // user, user:group or :group; default: its maker
+};
+
+// What an edit or a purge left behind.
+struct StationChange {
+  bool is_changed = false;        // false: all was so already, or there was nothing to purge
+  uint64_t messages = 0;          // for those who read them now; whoever comes later begins anew
+  uint64_t bytes = 0;             // of these, with their headers
+  uint64_t readers = 0;           // that still hold what was left behind
+  uint64_t unreturned_bytes = 0;  // of memory, which comes back when they are through
 };
 
 class LL_EXPORT Station {
@@ -57,6 +68,15 @@ class LL_EXPORT Station {
   // Ends the station: producers and waiting consumers are told at once (closed), consumers that are
   // behind read what is there first. Faults: not_found, unsupported (a living exclusive producer).
   static Status remove(std::string_view name, std::string_view dir = {});
+  // Gives a living station what `options` names. Producers and consumers that are attached go on
+  // and lose nothing; whoever comes later begins with the new ring. When it was interrupted, the
+  // same edit completes it. Faults: not_found, unsupported (partitions, exclusive, to or from
+  // drop_oldest; a living exclusive producer), invalid_argument, no_space, no_permission.
+  static Result<StationChange> edit(std::string_view name, const StationOptions& options,
+                                    std::string_view dir = {});
+  // Drops what is in it, for whoever comes later; sequences go on. Consumers that are attached read
+  // on to where it was purged. Faults: not_found, unsupported (as above), no_space.
+  static Result<StationChange> purge(std::string_view name, std::string_view dir = {});
 
   // A handle to publish; one per thread. Faults: too_many, no_permission, closed, timed_out (the
   // dead hold all places, and whoever cleans up after them has stopped).
@@ -66,6 +86,7 @@ class LL_EXPORT Station {
 
   // "factory/station".
   const std::string& name() const;
+  // Looked up, since an edit changes them; when the station is gone, as they were.
   uint64_t ring_bytes() const;
   uint64_t max_message() const;
   uint32_t partitions() const;

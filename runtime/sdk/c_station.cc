@@ -110,6 +110,26 @@ ll_status ll_station_remove(const char* name, const char* dir, ll_error* error) 
   });
 }
 
+ll_status ll_station_edit(const char* name, const char* dir, const ll_station_options* options,
+                          ll_error* error) {
+  return c::run(error, [&]() -> loopline::Status {
+    LL_TRY_STATUS(c::need(name, "name is the station's"));
+    LL_TRY(asked, c::station_options(options));
+    LL_TRY(change, Station::edit(name, asked, c::folder(dir)));
+    static_cast<void>(change);
+    return loopline::ok();
+  });
+}
+
+ll_status ll_station_purge(const char* name, const char* dir, ll_error* error) {
+  return c::run(error, [&]() -> loopline::Status {
+    LL_TRY_STATUS(c::need(name, "name is the station's"));
+    LL_TRY(change, Station::purge(name, c::folder(dir)));
+    static_cast<void>(change);
+    return loopline::ok();
+  });
+}
+
 void ll_station_close(ll_station* station) { delete station; }
 
 const char* ll_station_name(const ll_station* station) {

@@ -14,9 +14,8 @@ namespace loopline {
 
 namespace {
 
-uint64_t deadline_of(const ProducerState& state, const PublishOptions& options) {
-  if (options.timeout) return deadline_after(*options.timeout);
-  return state.reject ? 0 : shm::wait_for_ever;
+uint64_t deadline_of(const PublishOptions& options) {
+  return options.timeout ? deadline_after(*options.timeout) : shm::wait_as_station_says;
 }
 
 // A frame with its extension written: what remains is the payload, at `payload`.
@@ -44,7 +43,7 @@ Status open_extended(ProducerState& state, size_t payload_bytes, const PublishOp
   LL_TRY(size, shm::extension_size(fields));
   // A sum that wraps is refused like any other that is too large.
   const uint64_t body_size = std::max<uint64_t>(payload_bytes, size + payload_bytes);
-  LL_TRY_STATUS(opened.ring->claim(body_size, deadline_of(state, options), opened.frame));
+  LL_TRY_STATUS(opened.ring->claim(body_size, deadline_of(options), opened.frame));
   shm::write_extension(fields, size, opened.frame.body);
   opened.payload = opened.frame.body + size;
   opened.flags = shm::flag_extension;
@@ -60,7 +59,7 @@ inline Status open_frame(ProducerState& state, size_t payload_bytes, const Publi
   const bool plain =
       !state.identified && options.key.empty() && options.id.empty() && options.headers.empty();
   if (!plain) return open_extended(state, payload_bytes, options, opened);
-  LL_TRY_STATUS(opened.ring->claim(payload_bytes, deadline_of(state, options), opened.frame));
+  LL_TRY_STATUS(opened.ring->claim(payload_bytes, deadline_of(options), opened.frame));
   opened.payload = opened.frame.body;
   return ok();
 }

@@ -18,7 +18,6 @@ namespace loopline {
 // `rings` by partition; they are never moved once the handle is made: slots point to them.
 struct ProducerState {
   std::vector<shm::Producer> rings;
-  bool reject = false;  // the station's when-full
   bool identified = false;
   uint64_t id = 0;
   uint32_t epoch = 0;

@@ -6,6 +6,9 @@
 
 #include "shm/attached.h"
 #include "shm/directory.h"
+#include "shm/edit.h"
+#include "shm/owner.h"
+#include "shm/ring_header.h"
 #include "state.h"
 
 namespace loopline {
@@ -16,8 +19,7 @@ struct Station::State {
       : directory(std::move(where)),
         station(which),
         text(which.text()),
-        ring_bytes(header.capacity),
-        max_message(header.message_max),
+        first(header),
         partitions(header.partitions),
         for_producers(header.partitions),
         for_consumers(header.partitions) {}
@@ -25,14 +27,14 @@ struct Station::State {
   const shm::Directory directory;
   const shm::StationName station;
   const std::string text;
-  const uint64_t ring_bytes;
-  const uint64_t max_message;
+  const shm::RingHeader first;  // of the ring that was found
   const uint32_t partitions;
   std::mutex mutex;
   std::vector<std::shared_ptr<shm::Attached>> for_producers;  // by partition
   std::vector<std::shared_ptr<shm::Attached>> for_consumers;
 
   Result<std::shared_ptr<shm::Attached>> attach(shm::Access access, uint32_t partition);
+  shm::RingHeader newest() const;
 };
 
 namespace {
@@ -66,6 +68,10 @@ Result<shm::RingOptions> ring_options(const shm::StationName& name, const Statio
     }
     options.mode = *asked.mode;
   }
+  if (asked.owner) {
+    LL_TRY(owner, shm::find_owner(*asked.owner));
+    options.owner = owner;
+  }
   return options;
 }
 
@@ -73,7 +79,8 @@ shm::Directory::Asked asked_of(const StationOptions& options) {
   return {options.ring.has_value(),        options.max_message.has_value(),
           options.exclusive.has_value(),   options.when_full.has_value(),
           options.evict_after.has_value(), options.timestamp.has_value(),
-          options.partitions.has_value()};
+          options.partitions.has_value(),  options.mode.has_value(),
+          options.owner.has_value()};
 }
 
 }  // namespace
@@ -114,8 +121,10 @@ Result<shm::Mapping> find_ring(const shm::Directory& directory, const shm::RingO
       if (mapping || mapping.fault().code() != FaultCode::no_permission) return mapping;
       return directory.attach(name, 0, shm::Access::look);
     }
-    case Opening::create:
-      return directory.create(ring);
+    case Opening::create: {
+      LL_TRY(whole, directory.with_defaults(ring, asked_of(options)));
+      return directory.create(whole);
+    }
     case Opening::open_or_create:
       return directory.open_or_create(ring, asked_of(options), shm::Access::consume);
   }
@@ -157,11 +166,47 @@ Status Station::remove(std::string_view text, std::string_view dir) {
   return directory.remove_station(name);
 }
 
+namespace {
+
+StationChange change_of(const shm::StationChange& change) {
+  return {change.is_changed, change.messages, change.bytes, change.readers,
+          change.unreturned_bytes};
+}
+
+}  // namespace
+
+Result<StationChange> Station::edit(std::string_view text, const StationOptions& options,
+                                    std::string_view dir) {
+  LL_TRY(name, shm::parse_station_name(text));
+  LL_TRY(ring, ring_options(name, options));  // each value read and checked as for a new one
+  shm::StationEdit edit;
+  if (options.ring) edit.capacity = ring.capacity;
+  if (options.max_message) edit.message_max = ring.message_max;
+  if (options.when_full) edit.when_full = ring.when_full;
+  if (options.evict_after) edit.evict_after_ns = ring.evict_after_ns;
+  if (options.timestamp) edit.timestamp = ring.timestamp;
+  if (options.mode) edit.mode = ring.mode;
+  if (options.owner) edit.owner = ring.owner;
+  edit.partitions = options.partitions;
+  edit.exclusive = options.exclusive;
+  LL_TRY(paths, shm::find_instance(dir));
+  LL_TRY(directory, shm::Directory::open(paths));
+  LL_TRY(change, shm::edit_station(directory, name, edit));
+  return change_of(change);
+}
+
+Result<StationChange> Station::purge(std::string_view text, std::string_view dir) {
+  LL_TRY(name, shm::parse_station_name(text));
+  LL_TRY(paths, shm::find_instance(dir));
+  LL_TRY(directory, shm::Directory::open(paths));
+  LL_TRY(change, shm::purge_station(directory, name));
+  return change_of(change);
+}
+
 Result<Producer> Station::producer(const ProducerOptions& options) const {
   auto state = std::make_unique<ProducerState>();
   for (uint32_t partition = 0; partition < state_->partitions; ++partition) {
     LL_TRY(attached, state_->attach(shm::Access::produce, partition));
-    state->reject = attached->header().when_full == shm::WhenFull::reject;
     LL_TRY(ring, shm::Producer::open(attached));
     state->rings.push_back(std::move(ring));
   }
@@ -201,8 +246,24 @@ Result<Consumer> Station::consumer(const ConsumerOptions& options) const {
 }
 
 const std::string& Station::name() const { return state_->text; }
-uint64_t Station::ring_bytes() const { return state_->ring_bytes; }
-uint64_t Station::max_message() const { return state_->max_message; }
+
+// The header of the newest ring that is born. Not mapped: a station that nobody publishes to or
+// reads holds no memory.
+shm::RingHeader Station::State::newest() const {
+  auto generations = directory.generations(station, 0);
+  if (!generations) return first;
+  for (auto at = generations->rbegin(); at != generations->rend(); ++at) {
+    const std::string path = directory.ring_path(station, 0, *at);
+    const auto file = shm::open_file("ring", path, false);
+    if (!file || !shm::read_ring_marks(*file).is_born) continue;
+    const auto header = shm::read_ring_header(*file, path);
+    if (header) return *header;
+  }
+  return first;
+}
+
+uint64_t Station::ring_bytes() const { return state_->newest().capacity; }
+uint64_t Station::max_message() const { return state_->newest().message_max; }
 uint32_t Station::partitions() const { return state_->partitions; }
 uint32_t Station::partition_of(std::string_view key) const {
   return partition_of_key(key, state_->partitions);

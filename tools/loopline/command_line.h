@@ -38,6 +38,7 @@ class Verb {
   // By place, and needed: a name of something new, or of a station there is.
   Verb& argument(const char* name, std::string& value, const char* description);
   Verb& station(const char* name, std::string& value, const char* description);
+  Verb& factory(const char* name, std::string& value, const char* description);
   Verb& one_of(const char* name, std::string& value, const std::vector<std::string>& words,
                const char* description);
   // By place, and not needed.
@@ -51,8 +52,9 @@ class Verb {
   Verb& count(const char* form, uint64_t& value, const char* description);  // from 1
   Verb& flag(const char* form, bool& value, const char* description);
 
-  // What help says below the options.
+  // What help says below the options: sentences, then commands to try.
   Verb& explain(const std::string& text);
+  Verb& examples(const std::vector<std::string>& commands);
   Verb& can_watch();
   Verb& hide();
 

@@ -24,6 +24,31 @@ struct StationAddArguments {
   std::string evict_after;  // off | 5s
   std::string timestamp;    // precise | coarse | off
   std::string mode;         // 0660
+  std::string owner;        // user:group
+};
+
+struct StationEditArguments {
+  StationAddArguments to;
+  bool yes = false;
+};
+
+struct StationPurgeArguments {
+  std::string name;
+  bool yes = false;
+};
+
+struct FactoryArguments {
+  std::string name;
+  // By the keys of its file; an empty value was not said.
+  std::string ring, partitions, max_message, exclusive, when_full, evict_after;
+  std::string timestamp, mode, owner;
+  std::string quota_memory, quota_stations;
+};
+
+struct FactoryRmArguments {
+  std::string name;
+  bool force = false;
+  bool yes = false;
 };
 
 struct StationRmArguments {
@@ -99,6 +124,14 @@ struct DemoArguments {
 Status station_add(Output& out, const StationAddArguments& arguments);
 Status station_ls(Output& out);
 Status station_info(Output& out, const std::string& name);
+Status station_edit(Output& out, const StationEditArguments& arguments);
+Status station_purge(Output& out, const StationPurgeArguments& arguments);
+Status factory_add(Output& out, const FactoryArguments& arguments);
+Status factory_ls(Output& out);
+Status factory_info(Output& out, const std::string& name);
+Status factory_edit(Output& out, const FactoryArguments& arguments);
+Status factory_rm(Output& out, const FactoryRmArguments& arguments);
+Status factory_names(Output& out);
 Status station_rm(Output& out, const StationRmArguments& arguments);
 Status produce(Output& out, const ProduceArguments& arguments);
 Status consume(Output& out, const ConsumeArguments& arguments);

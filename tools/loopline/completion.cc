@@ -89,6 +89,8 @@ std::string kind_word(const Completed& place) {
   switch (place.kind) {
     case Kind::stations:
       return "stations";
+    case Kind::factories:
+      return "factories";
     case Kind::files:
       return "files";
     case Kind::folders:
@@ -167,7 +169,9 @@ std::string zsh_cases(const CommandNode& root) {
 std::string fish_offer(const Completed& place) {
   switch (place.kind) {
     case Kind::stations:
-      return "-x -a '(__loopline_stations)'";
+      return "-x -a '(__loopline_names __stations)'";
+    case Kind::factories:
+      return "-x -a '(__loopline_names __factories)'";
     case Kind::files:
       return "-r -F";
     case Kind::folders:
@@ -221,7 +225,7 @@ std::string filled(std::string text, const std::map<std::string, std::string>& p
 std::vector<std::string> listed_words(const std::string& description) {
   std::string plain;
   int depth = 0;
-  for (const char letter : description) {
+  for (const char letter : description.substr(0, description.find(':'))) {
     if (letter == '(') ++depth;
     if (depth == 0) plain += letter == ',' ? ' ' : letter;
     if (letter == ')') --depth;
@@ -283,11 +287,9 @@ void declare_completion(CommandLine& line) {
   auto& shell = line.keep<std::string>();
   line.verb("completion", "a script by which your shell completes commands",
             [&line, &shell](Output& out) { return completion(out, shell, line.tree()); })
-      .one_of("SHELL", shell, {"bash", "zsh", "fish"},
-              "bash, zsh or fish: source <(loopline completion bash)")
-      .explain(
-          "For now:    source <(loopline completion bash)\n"
-          "For good:   the script's first lines say where to put it");
+      .one_of("SHELL", shell, {"bash", "zsh", "fish"}, "bash, zsh or fish")
+      .explain("The script's first lines say where to put it for good.")
+      .examples({"source <(loopline completion bash)"});
   line.verb("__stations", "names for completion", station_names).hide();
 }
 

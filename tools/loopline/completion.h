@@ -9,9 +9,9 @@
 
 namespace loopline::cli {
 
-// What is put in a place: words of a list, names of stations, files, folders, or something free.
+// What is put in a place: words of a list, names of what there is, or something free.
 struct Completed {
-  enum class Kind { free, words, stations, files, folders };
+  enum class Kind { free, words, stations, factories, files, folders };
   Kind kind = Kind::free;
   std::vector<std::string> words;
 };
@@ -31,7 +31,8 @@ struct CommandNode {
   std::vector<CommandNode> commands;
 };
 
-// "block (default) or reject" -> {"block", "reject"}: how descriptions list the words of an option.
+// "block (default) or reject: what happens" -> {"block", "reject"}: how descriptions list the words
+// of an option.
 std::vector<std::string> listed_words(const std::string& description);
 
 // The script for bash, zsh or fish. Faults: invalid_argument.

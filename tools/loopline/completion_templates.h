@@ -11,7 +11,7 @@ constexpr const char* bash_template = R"script(# bash completion of loopline %VE
 _loopline_offer() {
   local kind="${1%% *}" words="${1#* }"
   case "$kind" in
-    stations) words="$("${COMP_WORDS[0]}" "${dir[@]}" __stations 2>/dev/null)" ;;
+    stations|factories) words="$("${COMP_WORDS[0]}" "${dir[@]}" "__$kind" 2>/dev/null)" ;;
     files) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     folders) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     free) return ;;
@@ -68,7 +68,7 @@ _loopline_offer() {
   local kind="${1%% *}"
   case "$kind" in
     words) compadd -- ${=1#* } ;;
-    stations) compadd -- ${(f)"$(loopline $dir __stations 2>/dev/null)"} ;;
+    stations|factories) compadd -- ${(f)"$(loopline $dir __$kind 2>/dev/null)"} ;;
     files) _files ;;
     folders) _files -/ ;;
   esac
@@ -142,12 +142,12 @@ function __loopline_at
     test "$at" = "$argv"
 end
 
-function __loopline_stations
+function __loopline_names
     set -l words (commandline -opc)
     set -l dir (string match -- '--dir=*' $words)
     set -l place (contains -i -- --dir $words)
     and set dir --dir $words[(math $place + 1)]
-    loopline $dir __stations 2>/dev/null
+    loopline $dir $argv 2>/dev/null
 end
 
 complete -c loopline -f

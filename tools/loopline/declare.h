@@ -6,6 +6,7 @@
 namespace loopline::cli {
 
 void declare_demo(CommandLine& line);
+void declare_factory(CommandLine& line);
 void declare_station(CommandLine& line);
 void declare_produce(CommandLine& line);
 void declare_consume(CommandLine& line);

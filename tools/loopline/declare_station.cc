@@ -9,39 +9,88 @@ void declare_add(Noun& station, StationAddArguments& arguments) {
   station
       .verb("add", "make a station",
             [&arguments](Output& out) { return station_add(out, arguments); })
-      .argument("NAME", arguments.name, "station, or factory/station")
-      .option("--ring SIZE", arguments.ring, "its size, a power of two from 64KiB (default 8MiB)")
+      .argument("NAME", arguments.name, "a new name: station, or factory/station; a-z 0-9 . _ -")
+      .option("--ring SIZE", arguments.ring,
+              "how much it holds, a power of two from 64KiB to 64GiB (default 8MiB)")
       .option("--partitions NUMBER", arguments.partitions,
-              "rings of that size; a key picks one (default 1)")
-      .option("--max-message SIZE", arguments.max_message, "of one message (default ring/8 - 32)")
+              "rings of that size, 1 to 256, each with an order of its own; a message's key picks "
+              "one (default 1)")
+      .option("--max-message SIZE", arguments.max_message,
+              "the largest message (default an eighth of the ring, less 32 bytes)")
       .flag("--exclusive", arguments.exclusive, "one producer at a time, a little faster")
-      .option("--when-full WORD", arguments.when_full, "block (default), reject or drop-oldest")
+      .option("--when-full WORD", arguments.when_full,
+              "block (default), reject or drop-oldest: what a producer meets while consumers are "
+              "behind")
       .option("--evict-after TIME", arguments.evict_after,
               "detach a consumer that holds a full ring for so long (default off)")
-      .option("--timestamp WORD", arguments.timestamp, "precise (default), coarse or off")
-      .option("--mode MODE", arguments.mode, "permissions (default 0660)");
+      .option("--timestamp WORD", arguments.timestamp,
+              "precise (default), coarse or off: of each message")
+      .option("--mode MODE", arguments.mode, "permissions of its files, in octal (default 0660)")
+      .option("--owner USER", arguments.owner, "or user:group (default you)")
+      .explain("What is not named is what its factory says; see: loopline factory info.")
+      .examples({"loopline station add orders",
+                 "loopline station add prices --ring 64MiB --when-full drop-oldest",
+                 "loopline station add billing/invoices --partitions 4"});
+}
+
+void declare_edit(Noun& station, StationEditArguments& arguments) {
+  station
+      .verb("edit", "give a living station other parameters",
+            [&arguments](Output& out) { return station_edit(out, arguments); })
+      .station("NAME", arguments.to.name, "the station")
+      .option("--ring SIZE", arguments.to.ring, "of each partition, a power of two from 64KiB")
+      .option("--max-message SIZE", arguments.to.max_message, "of one message, up to ring/8 - 32")
+      .option("--when-full WORD", arguments.to.when_full, "block or reject")
+      .option("--evict-after TIME", arguments.to.evict_after, "off, or such as 250ms")
+      .option("--timestamp WORD", arguments.to.timestamp, "precise, coarse or off")
+      .option("--mode MODE", arguments.to.mode, "permissions, such as 0660")
+      .option("--owner USER", arguments.to.owner, "or user:group; only root gives files away")
+      .flag("--yes,-y", arguments.yes, "do not ask")
+      .explain(
+          "Its producers and consumers go on in the new ring and lose nothing. Whoever comes\n"
+          "later begins there too, so it asks when messages are in the ring it leaves behind.\n"
+          "Mode and owner are changed in place. Interrupted, do the same again.")
+      .examples({"loopline station edit orders --ring 64MiB",
+                 "loopline station edit orders --when-full reject --yes"});
 }
 
 }  // namespace
 
 void declare_station(CommandLine& line) {
-  Noun station = line.noun("station", "make, list, describe and remove stations");
+  Noun station = line.noun("station", "make, list, describe, edit and remove stations");
   declare_add(station, line.keep<StationAddArguments>());
-  station.verb("ls", "list them", [](Output& out) { return station_ls(out); }).can_watch();
+  station
+      .verb("ls", "list them, with their rings and who is attached",
+            [](Output& out) { return station_ls(out); })
+      .examples({"loopline station ls", "loopline station ls --watch"})
+      .can_watch();
 
   auto& name = line.keep<std::string>();
   station
       .verb("info", "one station's parameters and state",
             [&name](Output& out) { return station_info(out, name); })
       .station("NAME", name, "the station")
+      .examples({"loopline station info orders", "loopline station info orders --json"})
       .can_watch();
+
+  declare_edit(station, line.keep<StationEditArguments>());
+  auto& purge = line.keep<StationPurgeArguments>();
+  station
+      .verb("purge", "drop the messages that are in a station",
+            [&purge](Output& out) { return station_purge(out, purge); })
+      .station("NAME", purge.name, "the station")
+      .flag("--yes,-y", purge.yes, "do not ask")
+      .explain("Sequences go on. Consumers that are attached read to where it was purged.")
+      .examples({"loopline station purge orders"});
 
   auto& rm = line.keep<StationRmArguments>();
   station
       .verb("rm", "remove a station and its messages",
             [&rm](Output& out) { return station_rm(out, rm); })
       .station("NAME", rm.name, "the station")
-      .flag("--yes,-y", rm.yes, "do not ask");
+      .flag("--yes,-y", rm.yes, "do not ask")
+      .explain("Producers and consumers that are attached are told that it was removed.")
+      .examples({"loopline station rm orders --yes"});
 }
 
 }  // namespace loopline::cli

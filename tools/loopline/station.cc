@@ -1,16 +1,14 @@
 // Station verbs: add, ls, info, rm.
-#include <loopline/station.h>
+#include "station.h"
 
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 #include <optional>
 
-#include "commands.h"
 #include "json.h"
 #include "options.h"
 #include "shm/base/clock.h"
@@ -33,26 +31,6 @@ Result<std::optional<Timestamp>> read_timestamp(const std::string& text) {
   if (text == "coarse") return std::optional(Timestamp::coarse);
   if (text == "off") return std::optional(Timestamp::off);
   return unknown_word("--timestamp", text, "precise, coarse or off");
-}
-
-Result<std::optional<uint32_t>> read_mode(const std::string& text) {
-  if (text.empty()) return std::optional<uint32_t>();
-  uint32_t mode = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
-  if (error != std::errc() || end != text.data() + text.size() || mode > 0777) {
-    return unknown_word("--mode", text, "permission bits in octal, such as 0660");
-  }
-  return std::optional(mode);
-}
-
-Result<std::optional<uint32_t>> read_partitions(const std::string& text) {
-  if (text.empty()) return std::optional<uint32_t>();
-  uint32_t count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc() || end != text.data() + text.size()) {
-    return unknown_word("--partitions", text, "a number from 1 to 256");
-  }
-  return std::optional(count);
 }
 
 std::string age_text(uint64_t utc_then_ns) {
@@ -111,6 +89,8 @@ void print_info(Output& out, StationRings rings) {
                         (sums.consumers == 0 ? ""
                                              : fmt::format("; the slowest is {} behind",
                                                            counted(sums.lag_max, "message"))));
+  const std::string unfinished = unfinished_edit(rings);
+  if (!unfinished.empty()) fact("edit", out.paint(Color::yellow, unfinished));
   fact("storage", "memory");
   fact("partitions", std::to_string(header.partitions));
   fact("ring", format_size(header.capacity) + (rings.size() > 1 ? " each" : ""));
@@ -128,20 +108,6 @@ void print_info(Output& out, StationRings rings) {
   if (rings.size() > 1) print_partitions(out, rings);
 }
 
-// Yes from a person; a program has to say --yes.
-Status confirm(Output& out, const StationRmArguments& arguments, const std::string& name) {
-  if (arguments.yes) return ok();
-  if (::isatty(STDIN_FILENO) != 1 || !out.notes_are_watched() || out.is_json()) {
-    return Fault(FaultCode::invalid_argument,
-                 "station \"" + name + "\" and its messages would be gone: say so with --yes");
-  }
-  out.flush();
-  std::fprintf(stderr, "Remove station %s and its messages? [y/N] ", name.c_str());
-  char answer[8] = "";
-  if (std::fgets(answer, sizeof answer, stdin) != nullptr && (answer[0] | 0x20) == 'y') return ok();
-  return Fault(FaultCode::closed, "station \"" + name + "\" was kept");
-}
-
 // A ring that no program of this version can attach to is removed as a file: nobody hears of it.
 Status remove_ring(const std::string& dir, const shm::StationName& name) {
   Status removed = Station::remove(name.text(), dir);
@@ -156,7 +122,7 @@ Status remove_ring(const std::string& dir, const shm::StationName& name) {
 
 }  // namespace
 
-Status station_add(Output& out, const StationAddArguments& arguments) {
+Result<StationOptions> read_station_options(const StationAddArguments& arguments) {
   StationOptions options;
   LL_TRY(ring, read_size("--ring", arguments.ring));
   LL_TRY(max_message, read_size("--max-message", arguments.max_message));
@@ -164,7 +130,7 @@ Status station_add(Output& out, const StationAddArguments& arguments) {
   LL_TRY(evict_after, read_duration_or_off("--evict-after", arguments.evict_after));
   LL_TRY(timestamp, read_timestamp(arguments.timestamp));
   LL_TRY(mode, read_mode(arguments.mode));
-  LL_TRY(partitions, read_partitions(arguments.partitions));
+  LL_TRY(partitions, read_number("--partitions", arguments.partitions, "a number from 1 to 256"));
   options.partitions = partitions;
   options.ring = ring;
   options.max_message = max_message;
@@ -172,7 +138,25 @@ Status station_add(Output& out, const StationAddArguments& arguments) {
   options.evict_after = evict_after;
   options.timestamp = timestamp;
   options.mode = mode;
+  if (!arguments.owner.empty()) options.owner = arguments.owner;
   if (arguments.exclusive) options.exclusive = true;
+  return options;
+}
+
+Status confirm(Output& out, bool yes, const Question& question) {
+  if (yes) return ok();
+  if (::isatty(STDIN_FILENO) != 1 || !out.notes_are_watched() || out.is_json()) {
+    return Fault(FaultCode::invalid_argument, question.loss + ": say so with --yes");
+  }
+  out.flush();
+  std::fprintf(stderr, "%s [y/N] ", question.text.c_str());
+  char answer[8] = "";
+  if (std::fgets(answer, sizeof answer, stdin) != nullptr && (answer[0] | 0x20) == 'y') return ok();
+  return Fault(FaultCode::closed, question.spared);
+}
+
+Status station_add(Output& out, const StationAddArguments& arguments) {
+  LL_TRY(options, read_station_options(arguments));
   LL_TRY(station, Station::create(arguments.name, options, out.dir()));
   if (out.is_json()) {
     LL_TRY(viewer, Viewer::open(out.dir()));
@@ -253,7 +237,10 @@ Status station_rm(Output& out, const StationRmArguments& arguments) {
   LL_TRY(name, shm::parse_station_name(arguments.name));
   const auto snapshot = viewer.station(arguments.name);
   if (!snapshot && snapshot.fault().code() == FaultCode::not_found) return snapshot.fault();
-  LL_TRY_STATUS(confirm(out, arguments, name.text()));
+  LL_TRY_STATUS(confirm(out, arguments.yes,
+                        {"station \"" + name.text() + "\" and its messages would be gone",
+                         "Remove station " + name.text() + " and its messages?",
+                         "station \"" + name.text() + "\" was kept"}));
   LL_TRY_STATUS(remove_ring(out.dir(), name));
   if (out.is_json()) {
     out.line(json_of_removed(name.text()));

@@ -1,0 +1,105 @@
+// Factory: the public options as what shm keeps in a factory's file, and back.
+#include "loopline/factory.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "shm/directory.h"
+#include "shm/factory.h"
+#include "shm/name.h"
+
+namespace loopline {
+namespace {
+
+shm::FactorySettings settings_of(const FactoryOptions& options) {
+  const StationOptions& stations = options.stations;
+  shm::FactorySettings settings;
+  settings.ring = stations.ring;
+  settings.partitions = stations.partitions;
+  settings.max_message = stations.max_message;
+  settings.exclusive = stations.exclusive;
+  if (stations.when_full) settings.when_full = static_cast<shm::WhenFull>(*stations.when_full);
+  if (stations.evict_after) {
+    settings.evict_after_ns = static_cast<uint64_t>(std::max(0L, stations.evict_after->count()));
+  }
+  if (stations.timestamp) {
+    settings.timestamp = static_cast<shm::TimestampKind>(*stations.timestamp);
+  }
+  settings.mode = stations.mode;
+  settings.owner = stations.owner;
+  settings.quota_memory = options.quota_memory;
+  settings.quota_stations = options.quota_stations;
+  return settings;
+}
+
+FactoryOptions options_of(const shm::FactorySettings& settings) {
+  FactoryOptions options;
+  StationOptions& stations = options.stations;
+  stations.ring = settings.ring;
+  stations.partitions = settings.partitions;
+  stations.max_message = settings.max_message;
+  stations.exclusive = settings.exclusive;
+  if (settings.when_full) stations.when_full = static_cast<WhenFull>(*settings.when_full);
+  if (settings.evict_after_ns) {
+    stations.evict_after = std::chrono::nanoseconds(*settings.evict_after_ns);
+  }
+  if (settings.timestamp) stations.timestamp = static_cast<Timestamp>(*settings.timestamp);
+  stations.mode = settings.mode;
+  stations.owner = settings.owner;
+  options.quota_memory = settings.quota_memory;
+  options.quota_stations = settings.quota_stations;
+  return options;
+}
+
+}  // namespace
+
+Result<Factory> Factory::create(std::string_view name, const FactoryOptions& options,
+                                std::string_view dir) {
+  LL_TRY(paths, shm::find_instance(dir));
+  LL_TRY_STATUS(shm::add_factory(paths, std::string(name), settings_of(options)));
+  return Factory(std::string(name), std::string(dir));
+}
+
+Result<Factory> Factory::open(std::string_view name, std::string_view dir) {
+  Factory factory{std::string(name), std::string(dir)};
+  LL_TRY(options, factory.options());
+  static_cast<void>(options);
+  return factory;
+}
+
+Result<std::vector<std::string>> Factory::list(std::string_view dir) {
+  LL_TRY(paths, shm::find_instance(dir));
+  return shm::added_factories(paths);
+}
+
+Status Factory::remove(std::string_view name, bool with_stations, std::string_view dir) {
+  LL_TRY(paths, shm::find_instance(dir));
+  LL_TRY(directory, shm::Directory::open_or_create(paths));
+  return shm::remove_factory(directory, std::string(name), with_stations);
+}
+
+Result<FactoryOptions> Factory::options() const {
+  LL_TRY(paths, shm::find_instance(dir_));
+  LL_TRY(settings, shm::read_factory(paths, name_));
+  if (settings) return options_of(*settings);
+  return Fault(FaultCode::not_found, "factory \"" + name_ + "\" was never created in " +
+                                         paths.folder +
+                                         ", so it has the built-in defaults and no quota");
+}
+
+Status Factory::edit(const FactoryOptions& options) {
+  LL_TRY(paths, shm::find_instance(dir_));
+  return shm::edit_factory(paths, name_, [&](shm::FactorySettings& settings) -> Status {
+    settings = settings_of(options);
+    return ok();
+  });
+}
+
+Result<FactoryUse> Factory::use() const {
+  LL_TRY(paths, shm::find_instance(dir_));
+  LL_TRY(directory, shm::Directory::open_or_create(paths));
+  LL_TRY(used, shm::use_of_factory(directory, name_));
+  return FactoryUse{used.stations, used.bytes};
+}
+
+}  // namespace loopline

@@ -1,0 +1,157 @@
+// Station verbs on what is alive: edit, purge.
+#include <fmt/format.h>
+
+#include "json_factory.h"
+#include "shm/base/units.h"
+#include "shm/edit.h"
+#include "shm/owner.h"
+#include "station.h"
+
+namespace loopline::cli {
+namespace {
+
+std::string size_text(uint64_t bytes) { return format_size_rounded(static_cast<double>(bytes)); }
+
+std::string left_text(const shm::StationChange& change) {
+  return fmt::format("{} ({})", counted(change.messages, "message"), size_text(change.bytes));
+}
+
+// Who still has the rings left behind; nothing when their memory is back.
+std::string readers_text(const shm::StationChange& change) {
+  if (change.unreturned_bytes == 0) return "";
+  return fmt::format("{} to the end first; {} of memory {} back with the last of them",
+                     change.readers == 1 ? "1 consumer reads them"
+                                         : counted(change.readers, "consumer") + " read them",
+                     size_text(change.unreturned_bytes), "comes");
+}
+
+Result<shm::StationEdit> edit_of(const StationOptions& options) {
+  shm::StationEdit edit;
+  edit.capacity = options.ring;
+  edit.message_max = options.max_message;
+  if (options.when_full) edit.when_full = static_cast<shm::WhenFull>(*options.when_full);
+  if (options.evict_after) {
+    edit.evict_after_ns = static_cast<uint64_t>(options.evict_after->count());
+  }
+  if (options.timestamp) edit.timestamp = static_cast<shm::TimestampKind>(*options.timestamp);
+  edit.mode = options.mode;
+  if (options.owner) {
+    LL_TRY(owner, shm::find_owner(*options.owner));
+    edit.owner = owner;
+  }
+  return edit;
+}
+
+bool says_nothing(const shm::StationEdit& edit) {
+  return !edit.capacity && !edit.message_max && !edit.when_full && !edit.evict_after_ns &&
+         !edit.timestamp && !edit.mode && !edit.owner;
+}
+
+Result<shm::Directory> open_directory(Output& out) {
+  LL_TRY(paths, shm::find_instance(out.dir()));
+  return shm::Directory::open(paths);
+}
+
+// Messages that nobody who comes later would see are a loss to be agreed to.
+Status agree(Output& out, const StationEditArguments& arguments, const std::string& name,
+             const shm::StationChange& preview) {
+  if (preview.messages == 0) return ok();
+  const std::string what = fmt::format(
+      "the {} in the ring of station \"{}\" would be read to the end by the {} attached now, and "
+      "by nobody who comes later",
+      left_text(preview), name, counted(preview.readers, "consumer"));
+  return confirm(out, arguments.yes,
+                 {what, fmt::format("The new ring of {} begins empty: {}. Go on?", name, what),
+                  "station \"" + name + "\" stays as it is"});
+}
+
+void print_edited(Output& out, const std::string& name, const shm::StationChange& change) {
+  if (!change.is_changed) {
+    out.line("station " + name + " is so already: nothing changed");
+    return;
+  }
+  const std::string rings =
+      change.rings == 0 ? ""
+                        : fmt::format(": {} went on in {}", counted(change.rings, "partition"),
+                                      change.rings == 1 ? "a new ring" : "new rings");
+  out.line("station " + out.paint(Color::bold, name) + " is edited" + rings);
+  const std::string readers = readers_text(change);
+  if (change.messages != 0) {
+    out.note(left_text(change) + " are left behind, out of sight of whoever comes later" +
+             (readers.empty() ? "" : "; " + readers));
+  } else if (!readers.empty()) {
+    out.note(readers);
+  }
+}
+
+}  // namespace
+
+std::string unfinished_edit(StationRings rings) {
+  const shm::RingHeader& first = rings.front().header;
+  size_t others = 0;
+  for (const auto& ring : rings) {
+    const shm::RingHeader& header = ring.header;
+    const bool is_alike =
+        header.capacity == first.capacity && header.message_max == first.message_max &&
+        header.when_full == first.when_full && header.timestamp == first.timestamp &&
+        header.evict_after_ns == first.evict_after_ns;
+    if (!is_alike) ++others;
+  }
+  if (others == 0) return "";
+  const shm::RingHeader& last = rings.back().header;
+  return fmt::format(
+      "not finished: {} of {} partitions have other parameters already (ring {}, max-message {}, "
+      "when-full {}, timestamp {}); do the same edit again, or edit it back",
+      others, rings.size(), format_size(last.capacity), format_size(last.message_max),
+      text_of(last.when_full), text_of(last.timestamp));
+}
+
+Status station_edit(Output& out, const StationEditArguments& arguments) {
+  LL_TRY(name, shm::parse_station_name(arguments.to.name));
+  LL_TRY(options, read_station_options(arguments.to));
+  LL_TRY(edit, edit_of(options));
+  if (says_nothing(edit)) {
+    return Fault(FaultCode::invalid_argument,
+                 "nothing to change was named; see: loopline station edit --help");
+  }
+  LL_TRY(directory, open_directory(out));
+  LL_TRY(preview, shm::preview_edit(directory, name, edit));
+  LL_TRY_STATUS(agree(out, arguments, name.text(), preview));
+  LL_TRY(change, shm::edit_station(directory, name, edit));
+  if (out.is_json()) {
+    out.line(json_of_edited(name.text(), change));
+  } else if (!out.is_quiet()) {
+    print_edited(out, name.text(), change);
+  }
+  return ok();
+}
+
+Status station_purge(Output& out, const StationPurgeArguments& arguments) {
+  LL_TRY(viewer, Viewer::open(out.dir()));
+  LL_TRY(name, shm::parse_station_name(arguments.name));
+  LL_TRY(rings, viewer.partitions(arguments.name));
+  const StationSums sums = sums_of(rings);
+  if (sums.kept != 0) {
+    const std::string many =
+        counted(sums.kept, "message") + " (" + size_text(sums.kept_bytes) + ")";
+    LL_TRY_STATUS(
+        confirm(out, arguments.yes,
+                {fmt::format("the {} in station \"{}\" would be dropped", many, name.text()),
+                 fmt::format("Drop the {} in station {}?", many, name.text()),
+                 "station \"" + name.text() + "\" keeps its messages"}));
+  }
+  LL_TRY(directory, open_directory(out));
+  LL_TRY(change, shm::purge_station(directory, name));
+  if (out.is_json()) {
+    out.line(json_of_purged(name.text(), change));
+  } else if (!out.is_quiet()) {
+    const std::string readers = readers_text(change);
+    out.line(change.is_changed ? "station " + out.paint(Color::bold, name.text()) +
+                                     " is purged: " + left_text(change) + " dropped" +
+                                     (readers.empty() ? "" : "; " + readers)
+                               : "station " + name.text() + " is empty: nothing to purge");
+  }
+  return ok();
+}
+
+}  // namespace loopline::cli
