@@ -76,6 +76,9 @@ class HelpFormatter : public CLI::Formatter {
     }
     return text;
   }
+  std::string make_description(const CLI::App* app) const override {
+    return wrapped(app->get_description(), terminal_width()) + "\n";
+  }
   std::string make_help(const CLI::App* app, std::string name,
                         CLI::AppFormatMode mode) const override {
     std::string text = CLI::Formatter::make_help(app, std::move(name), mode);
