@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include <sstream>
+
 #include "tool_fixture.h"
 
 namespace loopline::test {
@@ -33,6 +35,63 @@ TEST_F(Usage, AWrongWordGetsAHint) {
   EXPECT_THAT(refused(2, {"ring", "show", "a", "b"}),
               HasSubstr("does not know what to do with \"b\""));
   EXPECT_THAT(refused(2, {"station", "ls", "--format", "xml"}), HasSubstr("xml"));
+}
+
+TEST_F(Usage, HelpGivesAnExampleOfEveryVerbAndFitsTheTerminal) {
+  for (const Words& verb : {Words{"station", "add"},
+                            {"station", "ls"},
+                            {"station", "info"},
+                            {"station", "rm"},
+                            {"produce"},
+                            {"consume"},
+                            {"ring", "show"},
+                            {"ring", "dump"},
+                            {"ring", "watch"},
+                            {"process", "ls"},
+                            {"why"},
+                            {"doctor"},
+                            {"bench", "rtt"},
+                            {"bench", "pub"},
+                            {"demo"},
+                            {"completion"}}) {
+    Words words = verb;
+    words.push_back("--help");
+    for (const char* columns : {"80", "60"}) {
+      ::setenv("COLUMNS", columns, 1);
+      std::istringstream help(told(words));
+      EXPECT_THAT(help.str(), HasSubstr("\nExample"));
+      for (std::string line; std::getline(help, line);) {
+        const bool is_example = line.starts_with("  ") && line.find("loopline ") != line.npos;
+        EXPECT_TRUE(is_example || line.size() <= std::stoul(columns)) << line;
+      }
+    }
+  }
+  ::unsetenv("COLUMNS");
+}
+
+TEST_F(Usage, ValuesAreRefusedInWordsThatSayWhatToWrite) {
+  EXPECT_THAT(refused(2, {"consume", "x", "--count", "0"}), HasSubstr("whole number from 1"));
+  EXPECT_THAT(refused(2, {"ring", "show", "x", "--partition", "-1"}),
+              HasSubstr("whole number from 0"));
+  EXPECT_THAT(refused(2, {"station", "add", "x", "--ring"}), HasSubstr("--ring needs its SIZE"));
+  EXPECT_THAT(refused(2, {"station", "ls", "--format", "xml"}), HasSubstr("text, wide, json"));
+  EXPECT_THAT(refused(2, {"completion", "tcsh"}), HasSubstr("bash, zsh, fish"));
+}
+
+TEST_F(Usage, AnOutputThatCannotBeWrittenIsAFailure) {
+  told({"station", "add", "orders"});
+  told({"produce", "orders"}, "one\n");
+  told({"produce", "orders", "--records", "file"}, std::string(100'000, 'x'));
+  const std::string tool = LL_BUILD_BIN_DIR "/loopline ";
+  for (const char* command : {"station ls --json", "consume orders --json", "consume orders",
+                              "consume orders --from last:1"}) {
+    const Outcome outcome = run({"/bin/sh", "-c", tool + command + " > /dev/full"});
+    EXPECT_EQ(outcome.status, 1) << command;
+    EXPECT_THAT(outcome.err, HasSubstr("cannot write all of it to stdout: No space left"));
+  }
+  const Outcome closed = run({"/bin/sh", "-c", tool + "station ls --json >&-"});
+  EXPECT_EQ(closed.status, 1);
+  EXPECT_EQ(nlohmann::json::parse(closed.err)["error"]["code"], "io_error");
 }
 
 TEST_F(Usage, VerbsThatAreNotThereAreSaidToBeUnknown) {

@@ -1,11 +1,13 @@
-// CommandLine: read by CLI11 in this unit and no other, for it takes 11 s to compile.
+// CommandLine: read by CLI11, in this unit and command_help.cc only, for it takes 11 s to compile.
 #include "command_line.h"
 
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstring>
 
+#include "command_help.h"
 #include "hints.h"
 #include "options.h"
 #include "shm/base/units.h"
@@ -17,91 +19,25 @@ namespace {
 using Kind = Completed::Kind;
 
 constexpr const char* footer_text =
-    "Exit status: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 timed out.\n"
+    "A station is a named stream of messages (elsewhere: a topic), kept in a ring of shared "
+    "memory. "
+    "Producers publish into it, consumers read it, each at its own pace, without a broker in "
+    "between. A full ring waits for its slowest consumer; one without consumers keeps its newest "
+    "messages.\n\n"
     "A first try:\n"
+    "  loopline demo\n"
     "  seq 1000 | loopline produce numbers --create\n"
     "  loopline consume numbers --template '%s %t %p\\n'\n"
-    "  loopline ring show numbers";
+    "  loopline ring show numbers\n\n"
+    "Sizes are written 64KiB, times 250us or 5s.\n"
+    "Exit status: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 timed out.";
 constexpr const char* verb_footer = "Options for every command: loopline --help";
 constexpr const char* everywhere = "For every command";
-
-// CLI11's help with less around it: an option and what it takes, a blank line between parts.
-class HelpFormatter : public CLI::Formatter {
- public:
-  HelpFormatter() {
-    column_width(26);
-    label("SUBCOMMAND", "COMMAND");
-    label("Subcommands", "Commands");
-    label("Positionals", "Arguments");
-  }
-  std::string make_option_opts(const CLI::Option* option) const override {
-    const bool takes_value = option->nonpositional() && option->get_type_size() != 0;
-    return takes_value ? " " + option->get_type_name() : "";
-  }
-  std::string make_help(const CLI::App* app, std::string name,
-                        CLI::AppFormatMode mode) const override {
-    std::string text = CLI::Formatter::make_help(app, std::move(name), mode);
-    for (size_t at; (at = text.find("\n\n\n")) != std::string::npos;) text.erase(at, 1);
-    return text;
-  }
-};
-
-// The command that was recognised: `loopline station add`.
-CLI::App* deepest(CLI::App* app, std::string& path) {
-  path = app->get_name();
-  while (!app->get_subcommands().empty()) {
-    app = app->get_subcommands().front();
-    path += " " + app->get_name();
-  }
-  return app;
-}
 
 std::string path_of(const CLI::App* app) {
   const CLI::App* parent = app->get_parent();
   const bool is_below_noun = parent != nullptr && parent->get_parent() != nullptr;
   return is_below_noun ? path_of(parent) + " " + app->get_name() : app->get_name();
-}
-
-std::vector<std::string> options_of(CLI::App* app) {
-  std::vector<std::string> names;
-  for (; app != nullptr; app = app->get_parent()) {
-    for (const CLI::Option* option : app->get_options()) {
-      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
-    }
-  }
-  return names;
-}
-
-std::vector<std::string> verbs_of(CLI::App* app) {
-  std::vector<std::string> names;
-  for (CLI::App* verb : app->get_subcommands(nullptr)) {
-    if (!verb->get_group().empty()) names.push_back(verb->get_name());
-  }
-  return names;
-}
-
-// What is wrong with the command line, in our words.
-Fault explain(CLI::App& app, const CLI::ParseError& error) {
-  std::string path;
-  CLI::App* command = deepest(&app, path);
-  const std::string help = "; see: " + path + " --help";
-  const std::vector<std::string> verbs = verbs_of(command);
-  const std::vector<std::string> rest = app.remaining(true);
-  const std::string word = rest.empty() ? "" : rest.front();
-  std::string text;
-  if (word.starts_with('-') && word.size() > 1) {
-    text = path + " has no option " + word + near_miss(word, options_of(command)) + help;
-  } else if (!word.empty() && !verbs.empty()) {
-    text = path + " has no \"" + word + "\"" + near_miss(word, verbs) +
-           "; it has: " + joined(verbs) + help;
-  } else if (!word.empty()) {
-    text = path + " does not know what to do with \"" + word + "\"" + help;
-  } else if (!verbs.empty() && command->get_require_subcommand_min() > 0) {
-    text = path + " needs one of: " + joined(verbs) + help;
-  } else {
-    text = path + ": " + error.what() + help;
-  }
-  return {FaultCode::invalid_argument, text};
 }
 
 // Before the options are known: an error has to come in the form that was asked for.
@@ -158,7 +94,7 @@ Verb& Verb::factory(const char* name, std::string& value, const char* descriptio
 Verb& Verb::one_of(const char* name, std::string& value, const std::vector<std::string>& words,
                    const char* description) {
   CLI::Option* made = add_option(name, value, description)->required();
-  made->check(CLI::IsMember(words));
+  made->check(known_word(words));
   line_->places_[made] = {Kind::words, words};
   return *this;
 }
@@ -179,12 +115,12 @@ Verb& Verb::option(const char* form, std::string& value, const char* description
 }
 
 Verb& Verb::option(const char* form, uint32_t& value, const char* description) {
-  add_option(form, value, description);
+  add_option(form, value, description)->check(whole_number(0));
   return *this;
 }
 
 Verb& Verb::option(const char* form, uint64_t& value, const char* description) {
-  add_option(form, value, description);
+  add_option(form, value, description)->check(whole_number(0));
   return *this;
 }
 
@@ -194,7 +130,7 @@ Verb& Verb::option(const char* form, std::vector<std::string>& value, const char
 }
 
 Verb& Verb::count(const char* form, uint64_t& value, const char* description) {
-  add_option(form, value, description)->check(CLI::PositiveNumber);
+  add_option(form, value, description)->check(whole_number(1));
   return *this;
 }
 
@@ -204,8 +140,16 @@ Verb& Verb::flag(const char* form, bool& value, const char* description) {
 }
 
 Verb& Verb::explain(const std::string& text) {
-  app_->footer(text + "\n\n" + verb_footer);
+  const std::string before = app_->get_footer();
+  app_->footer(before.substr(0, before.size() - std::strlen(verb_footer)) + text + "\n\n" +
+               verb_footer);
   return *this;
+}
+
+Verb& Verb::examples(const std::vector<std::string>& commands) {
+  std::string text = commands.size() == 1 ? "Example:" : "Examples:";
+  for (const std::string& command : commands) text += "\n  " + command;
+  return explain(text);
 }
 
 Verb& Verb::can_watch() {
@@ -230,7 +174,7 @@ CommandLine::CommandLine() : app_(std::make_unique<CLI::App>()) {
   app_->set_version_flag("--version", std::string("loopline ") + version, "the version");
   app_->require_subcommand(1);
   app_->fallthrough();
-  app_->formatter(std::make_shared<HelpFormatter>());
+  app_->formatter(help_formatter());
   add_globals();
 }
 
@@ -239,15 +183,18 @@ CommandLine::~CommandLine() = default;
 void CommandLine::add_globals() {
   const char* group = everywhere;
   CLI::Option* format = app_->add_option("--format", format_, "text (default), wide or json");
-  format->check(CLI::IsMember({"text", "wide", "json"}))->type_name("FORM")->group(group);
-  places_[format] = {Kind::words, {"text", "wide", "json"}};
+  const std::vector<std::string> forms = {"text", "wide", "json"};
+  format->check(known_word(forms))->type_name("WORD")->group(group);
+  places_[format] = {Kind::words, forms};
   app_->add_flag("--json", json_, "the same as --format json; errors too, on stderr")->group(group);
   CLI::Option* watch =
       app_->add_flag("--watch{1s}", watch_, "show it again every second, or --watch=200ms");
   watch->group(group);
   app_->add_flag("--quiet,-q", globals_.quiet, "no notes, no summaries")->group(group);
   app_->add_flag("--no-color", globals_.no_color, "no colour, as does NO_COLOR")->group(group);
-  CLI::Option* dir = app_->add_option("--dir", globals_.dir, "the instance, else LOOPLINE_DIR");
+  CLI::Option* dir = app_->add_option(
+      "--dir", globals_.dir,
+      "the instance (default: LOOPLINE_DIR, else /run/loopline or $XDG_RUNTIME_DIR/loopline)");
   dir->type_name("FOLDER")->group(group);
   places_[dir] = {Kind::folders, {}};
 }
@@ -255,7 +202,7 @@ void CommandLine::add_globals() {
 Noun CommandLine::noun(const char* name, const char* description) {
   CLI::App* made = app_->add_subcommand(name, description);
   made->require_subcommand(1);
-  made->footer(verb_footer);
+  made->group("Commands")->footer(verb_footer);
   return {*this, made};
 }
 
@@ -266,7 +213,7 @@ Verb CommandLine::verb(const char* name, const char* description, Action action)
 Verb CommandLine::add_verb(CLI::App* parent, const char* name, const char* description,
                            Action action) {
   CLI::App* made = parent->add_subcommand(name, description);
-  made->footer(verb_footer);
+  made->group("Commands")->footer(verb_footer);
   made->callback([this, made, action = std::move(action)] {
     action_ = action;
     chosen_ = made;
@@ -347,8 +294,9 @@ int CommandLine::run(int count, char** words) {
       {FaultCode::corrupted,
        "a file of the station was cut short while it was in use; see: loopline station ls"}));
   const Status status = act(out);
-  out.flush();
-  return status ? 0 : out.report(status.fault());
+  const Status written = out.finish();
+  if (!status) return out.report(status.fault());
+  return written ? 0 : out.report(written.fault());
 }
 
 }  // namespace loopline::cli

@@ -52,8 +52,9 @@ class Verb {
   Verb& count(const char* form, uint64_t& value, const char* description);  // from 1
   Verb& flag(const char* form, bool& value, const char* description);
 
-  // What help says below the options.
+  // What help says below the options: sentences, then commands to try.
   Verb& explain(const std::string& text);
+  Verb& examples(const std::vector<std::string>& commands);
   Verb& can_watch();
   Verb& hide();
 

@@ -225,7 +225,7 @@ std::string filled(std::string text, const std::map<std::string, std::string>& p
 std::vector<std::string> listed_words(const std::string& description) {
   std::string plain;
   int depth = 0;
-  for (const char letter : description) {
+  for (const char letter : description.substr(0, description.find(':'))) {
     if (letter == '(') ++depth;
     if (depth == 0) plain += letter == ',' ? ' ' : letter;
     if (letter == ')') --depth;
@@ -287,11 +287,9 @@ void declare_completion(CommandLine& line) {
   auto& shell = line.keep<std::string>();
   line.verb("completion", "a script by which your shell completes commands",
             [&line, &shell](Output& out) { return completion(out, shell, line.tree()); })
-      .one_of("SHELL", shell, {"bash", "zsh", "fish"},
-              "bash, zsh or fish: source <(loopline completion bash)")
-      .explain(
-          "For now:    source <(loopline completion bash)\n"
-          "For good:   the script's first lines say where to put it");
+      .one_of("SHELL", shell, {"bash", "zsh", "fish"}, "bash, zsh or fish")
+      .explain("The script's first lines say where to put it for good.")
+      .examples({"source <(loopline completion bash)"});
   line.verb("__stations", "names for completion", station_names).hide();
 }
 

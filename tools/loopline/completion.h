@@ -31,7 +31,8 @@ struct CommandNode {
   std::vector<CommandNode> commands;
 };
 
-// "block (default) or reject" -> {"block", "reject"}: how descriptions list the words of an option.
+// "block (default) or reject: what happens" -> {"block", "reject"}: how descriptions list the words
+// of an option.
 std::vector<std::string> listed_words(const std::string& description);
 
 // The script for bash, zsh or fish. Faults: invalid_argument.

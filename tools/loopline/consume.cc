@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 #include <loopline/station.h>
 #include <regex.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <map>
 #include <memory>
 
@@ -14,6 +14,7 @@
 #include "json.h"
 #include "message_format.h"
 #include "options.h"
+#include "records.h"
 #include "shm/base/clock.h"
 #include "signals.h"
 #include "viewer.h"
@@ -104,9 +105,7 @@ class Listener {
       if (run[index].timestamp_ns() >= end_ns) end = std::min(end, run[index].sequence());
       if (run[index].sequence() >= end) break;
       if (!sieve_.lets_through(run[index])) continue;
-      buffer_.clear();
-      format_.append(run[index], buffer_);
-      out_.write(buffer_);
+      format_.write(run[index], out_);
       ++printed_;
     }
     if (count != 0) LL_TRY_STATUS(consumer_.release());
@@ -126,22 +125,12 @@ class Listener {
   MessageFormat format_;
   Sieve sieve_;
   const ConsumeArguments& arguments_;
-  std::string buffer_;
   uint64_t printed_ = 0;
 };
 
 Result<From> from_of(const ConsumeArguments& arguments, uint64_t now_ns) {
   if (!arguments.from.empty()) return read_from(arguments.from, now_ns);
   return arguments.follow ? From::latest : From::earliest;
-}
-
-Result<std::optional<uint32_t>> partition_of(const ConsumeArguments& arguments) {
-  if (arguments.partition.empty()) return std::optional<uint32_t>();
-  uint32_t partition = 0;
-  const char* end = arguments.partition.data() + arguments.partition.size();
-  const auto [stop, error] = std::from_chars(arguments.partition.data(), end, partition);
-  if (error == std::errc() && stop == end) return std::optional(partition);
-  return unknown_word("--partition", arguments.partition, "a number, counted from 0");
 }
 
 // Where to stop in each partition that is read: behind what is there now, unless we follow.
@@ -167,7 +156,7 @@ Status consume(Output& out, const ConsumeArguments& arguments) {
   LL_TRY(to, read_to(arguments.to, now_ns));
   LL_TRY(sieve, Sieve::make(arguments.grep));
   LL_TRY(format, MessageFormat::make(arguments, out.is_json()));
-  LL_TRY(partition, partition_of(arguments));
+  LL_TRY(partition, read_number("--partition", arguments.partition, "a number, counted from 0"));
   options.from = from;
   options.partition = partition;
   options.lossy = arguments.lossy;
@@ -178,6 +167,7 @@ Status consume(Output& out, const ConsumeArguments& arguments) {
                  "--to seq: counts in one partition: name it with --partition");
   }
   LL_TRY(ends, ends_of(out, arguments, partition, to));  // after we attached: nothing dead is open
+  widen_pipe(STDOUT_FILENO);
   Listener listener(out, consumer, std::move(ends), std::move(format), std::move(sieve), arguments);
   Status status = listener.run(to.timestamp_ns.value_or(~0ull));
   if (!status && status.fault().code() == FaultCode::closed) {

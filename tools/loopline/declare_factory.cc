@@ -32,7 +32,8 @@ void declare_factory(CommandLine& line) {
                           [&added](Output& out) { return factory_add(out, added); });
   add.argument("NAME", added.name, "the part before the slash of factory/station");
   declare_settings(add, added);
-  add.explain(more);
+  add.explain(more).examples(
+      {"loopline factory add billing --ring 64MiB --quota-memory 1GiB --quota-stations 20"});
 
   factory.verb("ls", "list them", [](Output& out) { return factory_ls(out); }).can_watch();
 
@@ -48,7 +49,8 @@ void declare_factory(CommandLine& line) {
                            [&edited](Output& out) { return factory_edit(out, edited); });
   edit.factory("NAME", edited.name, "the factory");
   declare_settings(edit, edited);
-  edit.explain(more);
+  edit.explain(more).examples({"loopline factory edit billing --quota-memory 2GiB",
+                               "loopline factory edit billing --quota-stations off"});
 
   auto& rm = line.keep<FactoryRmArguments>();
   factory

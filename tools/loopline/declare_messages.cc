@@ -8,41 +8,64 @@ void declare_produce(CommandLine& line) {
   auto& arguments = line.keep<ProduceArguments>();
   line.verb("produce", "publish lines, files or records",
             [&arguments](Output& out) { return produce(out, arguments); })
-      .station("STATION", arguments.station, "where to")
-      .files("FILE", arguments.files, "what to publish (default stdin)")
+      .station("STATION", arguments.station, "the station")
+      .files("FILE", arguments.files, "what to publish; - is stdin (default stdin)")
       .option("--records WORD", arguments.records,
-              "lines (default), file (each input one message), or length-prefixed (u32 "
-              "little-endian)")
-      .option("--key KEY", arguments.key, "of every message")
-      .option("--header NAME=VALUE", arguments.headers, "may be repeated")
+              "lines (default), file or length-prefixed: a message is a line without its newline, "
+              "a whole "
+              "input, or what follows a length of 4 bytes (little-endian)")
+      .option("--key KEY", arguments.key,
+              "of every message; messages of one key go to one partition, in order")
+      .option("--header NAME=VALUE", arguments.headers, "of every message; may be repeated")
       .option("--id ID", arguments.id, "of every message; %n in it is the message's number")
-      .option("--rate RATE", arguments.rate, "messages a second, such as 1000/s")
-      .flag("--create", arguments.create, "make the station if it is not there");
+      .option("--rate RATE", arguments.rate,
+              "messages a second, such as 1000/s (default: as fast as it goes)")
+      .flag("--create", arguments.create, "make the station if it is not there")
+      .explain(
+          "A full ring makes it wait for the slowest consumer, unless the station was made with "
+          "--when-full.")
+      .examples({"seq 1000 | loopline produce numbers --create",
+                 "loopline produce orders --key AAPL --header source=test orders.txt",
+                 "loopline produce files --records file *.pdf",
+                 "yes tick | loopline produce clock --rate 10/s"});
 }
 
 void declare_consume(CommandLine& line) {
   auto& arguments = line.keep<ConsumeArguments>();
   line.verb("consume", "print messages",
             [&arguments](Output& out) { return consume(out, arguments); })
-      .station("STATION", arguments.station, "where from")
-      .option("--from PLACE", arguments.from,
-              "earliest (default), latest (default with --follow), seq:N, last:N, or time:T such "
-              "as time:5m (ago) or time:2026-11-23T10:00:00Z")
-      .option("--to PLACE", arguments.to,
-              "latest (what is there now; default), seq:N (with it), time:T (before it); with "
-              "--follow until it comes")
+      .station("STATION", arguments.station, "the station")
+      .option(
+          "--from PLACE", arguments.from,
+          "where to begin: earliest (default), latest (default with --follow), seq:N, last:N, or "
+          "time:T such as time:5m (ago) or time:2026-11-23T10:00:00Z")
+      .option(
+          "--to PLACE", arguments.to,
+          "where to end: latest (what is there now; default), seq:N (with it), time:T (before it); "
+          "with --follow it waits until that comes")
       .option("--partition NUMBER", arguments.partition, "only this one (default all)")
-      .count("--count NUMBER", arguments.count, "stop after as many")
-      .flag("--follow,-f", arguments.follow, "go on with what comes; else end with what is there")
-      .option("--grep REGEX", arguments.grep, "only payloads matching this extended expression")
+      .count("--count NUMBER", arguments.count, "end after as many messages")
+      .flag("--follow,-f", arguments.follow,
+            "go on with what comes (default: end with what is there)")
+      .option("--grep REGEX", arguments.grep,
+              "only payloads that match this extended regular expression")
       .option("--template FORM", arguments.format,
-              "such as '%s %t %k %p\\n': %s sequence, %P partition, %t time, %k key, %i id, %h "
-              "headers, %b size, %p payload")
+              "how to print one, such as '%s %t %k %p\\n': %s sequence, %P partition, %t time, %k "
+              "key, %i "
+              "id, %h headers, %b payload bytes, %p payload")
       .flag("--hex", arguments.hex, "payloads as a hex dump")
       .option("--records WORD", arguments.records,
-              "lines (default) or length-prefixed (u32 little-endian)")
+              "lines (default) or length-prefixed: a length of 4 bytes (little-endian) before each "
+              "payload")
       .flag("--lossy", arguments.lossy,
-            "never hold producers back; what was missed is told on stderr");
+            "never hold producers back; what was missed is told on stderr")
+      .explain(
+          "It takes nothing away from others: messages stay until the ring needs their room. While "
+          "it reads, producers wait for it when the ring is full, unless it is --lossy.")
+      .examples({"loopline consume numbers --template '%s %t %p\\n'",
+                 "loopline consume orders --follow --from last:10",
+                 "loopline consume orders --from time:5m --grep 'AAPL|MSFT' --json",
+                 "loopline consume orders --follow --lossy --count 100"});
 }
 
 }  // namespace loopline::cli

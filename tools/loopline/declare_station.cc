@@ -9,19 +9,28 @@ void declare_add(Noun& station, StationAddArguments& arguments) {
   station
       .verb("add", "make a station",
             [&arguments](Output& out) { return station_add(out, arguments); })
-      .argument("NAME", arguments.name, "station, or factory/station")
-      .option("--ring SIZE", arguments.ring, "its size, a power of two from 64KiB (default 8MiB)")
+      .argument("NAME", arguments.name, "a new name: station, or factory/station; a-z 0-9 . _ -")
+      .option("--ring SIZE", arguments.ring,
+              "how much it holds, a power of two from 64KiB to 64GiB (default 8MiB)")
       .option("--partitions NUMBER", arguments.partitions,
-              "rings of that size; a key picks one (default 1)")
-      .option("--max-message SIZE", arguments.max_message, "of one message (default ring/8 - 32)")
+              "rings of that size, 1 to 256, each with an order of its own; a message's key picks "
+              "one (default 1)")
+      .option("--max-message SIZE", arguments.max_message,
+              "the largest message (default an eighth of the ring, less 32 bytes)")
       .flag("--exclusive", arguments.exclusive, "one producer at a time, a little faster")
-      .option("--when-full WORD", arguments.when_full, "block (default), reject or drop-oldest")
+      .option("--when-full WORD", arguments.when_full,
+              "block (default), reject or drop-oldest: what a producer meets while consumers are "
+              "behind")
       .option("--evict-after TIME", arguments.evict_after,
               "detach a consumer that holds a full ring for so long (default off)")
-      .option("--timestamp WORD", arguments.timestamp, "precise (default), coarse or off")
-      .option("--mode MODE", arguments.mode, "permissions (default 0660)")
+      .option("--timestamp WORD", arguments.timestamp,
+              "precise (default), coarse or off: of each message")
+      .option("--mode MODE", arguments.mode, "permissions of its files, in octal (default 0660)")
       .option("--owner USER", arguments.owner, "or user:group (default you)")
-      .explain("What is not named is what its factory says; see: loopline factory info.");
+      .explain("What is not named is what its factory says; see: loopline factory info.")
+      .examples({"loopline station add orders",
+                 "loopline station add prices --ring 64MiB --when-full drop-oldest",
+                 "loopline station add billing/invoices --partitions 4"});
 }
 
 void declare_edit(Noun& station, StationEditArguments& arguments) {
@@ -40,7 +49,9 @@ void declare_edit(Noun& station, StationEditArguments& arguments) {
       .explain(
           "Its producers and consumers go on in the new ring and lose nothing. Whoever comes\n"
           "later begins there too, so it asks when messages are in the ring it leaves behind.\n"
-          "Mode and owner are changed in place. Interrupted, do the same again.");
+          "Mode and owner are changed in place. Interrupted, do the same again.")
+      .examples({"loopline station edit orders --ring 64MiB",
+                 "loopline station edit orders --when-full reject --yes"});
 }
 
 }  // namespace
@@ -48,13 +59,18 @@ void declare_edit(Noun& station, StationEditArguments& arguments) {
 void declare_station(CommandLine& line) {
   Noun station = line.noun("station", "make, list, describe, edit and remove stations");
   declare_add(station, line.keep<StationAddArguments>());
-  station.verb("ls", "list them", [](Output& out) { return station_ls(out); }).can_watch();
+  station
+      .verb("ls", "list them, with their rings and who is attached",
+            [](Output& out) { return station_ls(out); })
+      .examples({"loopline station ls", "loopline station ls --watch"})
+      .can_watch();
 
   auto& name = line.keep<std::string>();
   station
       .verb("info", "one station's parameters and state",
             [&name](Output& out) { return station_info(out, name); })
       .station("NAME", name, "the station")
+      .examples({"loopline station info orders", "loopline station info orders --json"})
       .can_watch();
 
   declare_edit(station, line.keep<StationEditArguments>());
@@ -64,14 +80,17 @@ void declare_station(CommandLine& line) {
             [&purge](Output& out) { return station_purge(out, purge); })
       .station("NAME", purge.name, "the station")
       .flag("--yes,-y", purge.yes, "do not ask")
-      .explain("Sequences go on. Consumers that are attached read to where it was purged.");
+      .explain("Sequences go on. Consumers that are attached read to where it was purged.")
+      .examples({"loopline station purge orders"});
 
   auto& rm = line.keep<StationRmArguments>();
   station
       .verb("rm", "remove a station and its messages",
             [&rm](Output& out) { return station_rm(out, rm); })
       .station("NAME", rm.name, "the station")
-      .flag("--yes,-y", rm.yes, "do not ask");
+      .flag("--yes,-y", rm.yes, "do not ask")
+      .explain("Producers and consumers that are attached are told that it was removed.")
+      .examples({"loopline station rm orders --yes"});
 }
 
 }  // namespace loopline::cli

@@ -1,4 +1,4 @@
-// MessageFormat: templates are cut into pieces once, and filled in for each message.
+// MessageFormat: each form of a message, written to stdout.
 #include "message_format.h"
 
 #include <fmt/format.h>
@@ -12,7 +12,6 @@
 namespace loopline::cli {
 namespace {
 
-constexpr std::string_view fields_known = "sPtkihbp";
 constexpr size_t hex_row = 16;
 
 std::string headers_text(const Message& message) {
@@ -23,13 +22,6 @@ std::string headers_text(const Message& message) {
     text.append(header.name).append("=").append(header.value);
   }
   return text;
-}
-
-Fault bad_template(const std::string& text, const std::string& why) {
-  return {FaultCode::invalid_argument, "--template \"" + text + "\": " + why +
-                                           "; known are %s sequence, %P partition, %t time, %k "
-                                           "key, %i id, %h headers, %b size, %p payload, "
-                                           "%%, and \\n \\t \\0 \\\\"};
 }
 
 }  // namespace
@@ -56,30 +48,6 @@ Result<MessageFormat> MessageFormat::make(const ConsumeArguments& arguments, boo
     format.pieces_ = std::move(pieces);
   }
   return format;
-}
-
-Result<std::vector<MessageFormat::Piece>> MessageFormat::parse_template(const std::string& text) {
-  std::vector<Piece> pieces(1);
-  for (size_t index = 0; index < text.size(); ++index) {
-    const char letter = text[index];
-    if (letter != '%' && letter != '\\') {
-      pieces.back().text += letter;
-      continue;
-    }
-    if (++index == text.size()) return bad_template(text, std::string("it ends with ") + letter);
-    const char next = text[index];
-    if (next == letter) {
-      pieces.back().text += letter;
-    } else if (letter == '%' && fields_known.find(next) != std::string_view::npos) {
-      pieces.push_back({next, ""});
-      pieces.push_back({});
-    } else if (letter == '\\' && (next == 'n' || next == 't' || next == '0')) {
-      pieces.back().text += next == 'n' ? '\n' : next == 't' ? '\t' : '\0';
-    } else {
-      return bad_template(text, std::string("\"") + letter + next + "\" is not known");
-    }
-  }
-  return pieces;
 }
 
 void MessageFormat::append_field(char field, const Message& message, std::string& to) {
@@ -138,29 +106,33 @@ void MessageFormat::append_hex(const Message& message, std::string& to) {
   }
 }
 
-void MessageFormat::append(const Message& message, std::string& to) const {
+void MessageFormat::write(const Message& message, Output& out) const {
+  std::string text;
   switch (form_) {
     case Form::lines:
-      to.append(message.text()).append("\n");
-      return;
-    case Form::json:
-      to.append(json_of(message)).append("\n");
-      return;
-    case Form::hex:
-      append_hex(message, to);
+      out.write(message.text());
+      out.write("\n");
       return;
     case Form::length_prefixed: {
       const auto size = static_cast<uint32_t>(message.payload().size());
-      to.append(reinterpret_cast<const char*>(&size), sizeof size).append(message.text());
+      out.write({reinterpret_cast<const char*>(&size), sizeof size});
+      out.write(message.text());
       return;
     }
+    case Form::json:
+      text = json_of(message) + "\n";
+      break;
+    case Form::hex:
+      append_hex(message, text);
+      break;
     case Form::fields:
-      for (const Piece& piece : pieces_) {
-        if (piece.field != 0) append_field(piece.field, message, to);
-        to += piece.text;
+      for (const TemplatePiece& piece : pieces_) {
+        if (piece.field != 0) append_field(piece.field, message, text);
+        text += piece.text;
       }
-      return;
+      break;
   }
+  out.write(text);
 }
 
 }  // namespace loopline::cli

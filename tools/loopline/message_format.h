@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "commands.h"
+#include "message_template.h"
+#include "output.h"
 #include "shm/base/result.h"
 
 namespace loopline::cli {
@@ -15,21 +17,16 @@ class MessageFormat {
  public:
   // Faults: invalid_argument (an unknown % in the template, two forms at once).
   static Result<MessageFormat> make(const ConsumeArguments& arguments, bool is_json);
-  void append(const Message& message, std::string& to) const;
+  // Long payloads go from the ring to stdout without a copy in between.
+  void write(const Message& message, Output& out) const;
 
  private:
   enum class Form { lines, fields, json, hex, length_prefixed };
-  // A stretch of a template: text as it stands, or a field.
-  struct Piece {
-    char field = 0;  // 0: text
-    std::string text;
-  };
-  static Result<std::vector<Piece>> parse_template(const std::string& text);
   static void append_field(char field, const Message& message, std::string& to);
   static void append_hex(const Message& message, std::string& to);
 
   Form form_ = Form::lines;
-  std::vector<Piece> pieces_;
+  std::vector<TemplatePiece> pieces_;
 };
 
 }  // namespace loopline::cli

@@ -2,8 +2,6 @@
 // wrong.
 #include "options.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
@@ -16,6 +14,7 @@ namespace {
 
 constexpr uint64_t second_ns = 1'000'000'000;
 constexpr size_t fraction_digits_max = 9;
+constexpr int64_t seconds_max = 18'446'744'073;  // in 2554, as far as 64 bits of nanoseconds go
 
 // What `text` says behind `word`: "7" of "seq:7" for "seq:".
 std::optional<std::string> behind(const std::string& text, std::string_view word) {
@@ -44,6 +43,13 @@ uint64_t take_fraction(std::string_view& rest) {
   }
   if (count > 1) rest.remove_prefix(count);
   return nanoseconds;
+}
+
+// 0.05 as "0.05".
+std::string short_text(double number) {
+  char text[32];
+  const int size = std::snprintf(text, sizeof text, "%g", number);
+  return {text, static_cast<size_t>(size)};
 }
 
 // "", "Z" or "+02:00" as seconds east of Greenwich.
@@ -85,7 +91,7 @@ std::optional<uint64_t> read_date(const std::string& text) {
   const time_t seconds = ::timegm(&day);
   const bool is_real = asked.tm_mday == day.tm_mday && asked.tm_mon == day.tm_mon &&
                        asked.tm_hour == day.tm_hour && asked.tm_min == day.tm_min;
-  if (!zone || !is_real || seconds - *zone < 0) return {};
+  if (!zone || !is_real || seconds - *zone < 0 || seconds - *zone >= seconds_max) return {};
   return static_cast<uint64_t>(seconds - *zone) * second_ns + fraction;
 }
 
@@ -107,8 +113,8 @@ Result<uint64_t> read_seconds(const char* option, const std::string& text, Secon
     return static_cast<uint64_t>(seconds * 1e9);
   }
   return Fault(FaultCode::invalid_argument,
-               fmt::format("{} \"{}\" is no number of seconds from {} to {}", option, text,
-                           range.least, range.most));
+               std::string(option) + " \"" + text + "\" is no number of seconds from " +
+                   short_text(range.least) + " to " + short_text(range.most));
 }
 
 Result<std::optional<std::chrono::nanoseconds>> read_duration_or_off(const char* option,
@@ -156,7 +162,7 @@ Result<To> read_to(const std::string& text, uint64_t now_ns) {
   if (text.empty() || text == "latest") return to;
   if (const auto number = behind(text, "seq:")) {
     LL_TRY(sequence, read_count("--to seq:", *number));
-    to.sequence = sequence + 1;
+    to.sequence = sequence + (sequence < ~0ull ? 1 : 0);
     return to;
   }
   if (const auto moment = behind(text, "time:")) {
@@ -165,6 +171,53 @@ Result<To> read_to(const std::string& text, uint64_t now_ns) {
     return to;
   }
   return unknown_word("--to", text, "latest, seq:N or time:T");
+}
+
+Result<std::optional<uint32_t>> read_number(const char* option, const std::string& text,
+                                            const char* known) {
+  if (text.empty()) return std::optional<uint32_t>();
+  uint32_t number = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error == std::errc() && stop == end) return std::optional(number);
+  return unknown_word(option, text, known);
+}
+
+Result<std::optional<uint32_t>> read_mode(const std::string& text) {
+  if (text.empty()) return std::optional<uint32_t>();
+  uint32_t mode = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
+  if (error != std::errc() || end != text.data() + text.size() || mode > 0777) {
+    return unknown_word("--mode", text, "permission bits in octal, such as 0660");
+  }
+  return std::optional(mode);
+}
+
+Result<double> read_rate(const std::string& text) {
+  if (text.empty()) return 0.0;
+  std::string_view digits = text;
+  if (digits.ends_with("/s")) digits.remove_suffix(2);
+  double rate = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), rate);
+  if (error != std::errc() || end != digits.data() + digits.size() || !(rate > 0) || rate > 1e12) {
+    return Fault(FaultCode::invalid_argument,
+                 "--rate \"" + text + "\" is no rate: write messages a second, such as 1000/s");
+  }
+  return rate;
+}
+
+Result<std::vector<Header>> read_headers(const std::vector<std::string>& texts) {
+  std::vector<Header> headers;
+  for (const std::string& text : texts) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return Fault(FaultCode::invalid_argument,
+                   "--header \"" + text + "\" is no header: write NAME=VALUE");
+    }
+    const std::string_view view = text;
+    headers.push_back({view.substr(0, equals), view.substr(equals + 1)});
+  }
+  return headers;
 }
 
 Fault unknown_word(const char* option, const std::string& text, const char* known) {

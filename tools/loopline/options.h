@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "shm/base/from.h"
+#include "shm/base/header.h"
 #include "shm/base/result.h"
 
 namespace loopline::cli {
@@ -38,6 +40,16 @@ struct To {
   std::optional<uint64_t> timestamp_ns;  // likewise
 };
 Result<To> read_to(const std::string& text, uint64_t now_ns);
+
+// A whole number; nothing when the option was not given. `known` is "a number from 1 to 256".
+Result<std::optional<uint32_t>> read_number(const char* option, const std::string& text,
+                                            const char* known);
+// --mode: permission bits in octal, such as 0660.
+Result<std::optional<uint32_t>> read_mode(const std::string& text);
+// --rate: "1000/s" or "1000" as messages a second; 0 when it was not given.
+Result<double> read_rate(const std::string& text);
+// --header: each NAME=VALUE; views into `texts`.
+Result<std::vector<Header>> read_headers(const std::vector<std::string>& texts);
 
 // --when-full "x" is not known: use block or reject
 Fault unknown_word(const char* option, const std::string& text, const char* known);

@@ -2,11 +2,13 @@
 #include "output.h"
 
 #include <fmt/format.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
+#include <csignal>
 #include <cstdlib>
 #include <ctime>
 
@@ -17,6 +19,7 @@ namespace loopline::cli {
 namespace {
 
 constexpr size_t pending_max = 64 << 10;
+constexpr size_t direct_min = 16 << 10;  // from here a copy costs more than a system call
 constexpr const char* erase_line = "\r\x1b[K";
 
 const char* code_of(Color color) {
@@ -39,15 +42,16 @@ const char* code_of(Color color) {
   return "";
 }
 
-// False when the reader is gone.
-bool write_all(int fd, std::string_view bytes) {
+// 0, or the errno of what failed; EPIPE: the reader is gone.
+int write_all(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t wrote = ::write(fd, bytes.data(), bytes.size());
     if (wrote < 0 && errno == EINTR) continue;
-    if (wrote <= 0) return false;
+    if (wrote < 0 && errno == EFAULT) std::raise(SIGBUS);  // a mapped file was cut short
+    if (wrote < 0) return errno;
     bytes.remove_prefix(static_cast<size_t>(wrote));
   }
-  return true;
+  return 0;
 }
 
 // What a terminal shows of it: one column per character, UTF-8 known.
@@ -76,8 +80,21 @@ void Output::write(std::string_view bytes) {
     pending_ += erase_line;
     has_live_ = false;
   }
+  if (bytes.size() >= direct_min) return write_through(bytes);
   pending_ += bytes;
   if (pending_.size() >= pending_max) flush();
+}
+
+// What is pending and these, in one call if the reader takes them.
+void Output::write_through(std::string_view bytes) {
+  const iovec parts[] = {{pending_.data(), pending_.size()},
+                         {const_cast<char*>(bytes.data()), bytes.size()}};
+  const ssize_t wrote = is_closed_ ? 0 : ::writev(STDOUT_FILENO, parts, 2);
+  const size_t done = wrote < 0 ? 0 : static_cast<size_t>(wrote);  // the rest is tried again below
+  const size_t head = std::min(done, pending_.size());
+  pending_.erase(0, head);
+  flush();
+  write_out(bytes.substr(done - head));
 }
 
 void Output::line(std::string_view text) {
@@ -87,8 +104,21 @@ void Output::line(std::string_view text) {
 }
 
 void Output::flush() {
-  if (!is_closed_ && !write_all(STDOUT_FILENO, pending_)) is_closed_ = true;
+  write_out(pending_);
   pending_.clear();
+}
+
+void Output::write_out(std::string_view bytes) {
+  if (is_closed_) return;
+  const int error = write_all(STDOUT_FILENO, bytes);
+  is_closed_ = error != 0;
+  if (error != EPIPE) write_error_ = error;
+}
+
+Status Output::finish() {
+  flush();
+  if (write_error_ == 0) return ok();
+  return fault_from_errno(write_error_, "cannot write all of it to stdout");
 }
 
 void Output::note(std::string_view text) { note_line(is_json() ? json_of_note(text) : text); }

@@ -43,11 +43,15 @@ class Output {
   bool notes_are_watched() const { return notes_are_watched_; }
   const std::string& dir() const { return globals_.dir; }
 
+  // Small ones are gathered until flush(); large ones are on their way when it returns.
   void write(std::string_view bytes);
   void line(std::string_view text);
   // Everything so far is out, or the reader is gone.
   void flush();
+  // Nobody takes any more: whoever prints stops.
   bool is_closed() const { return is_closed_; }
+  // Flushes. Faults: what went wrong with stdout (a full disk); a reader that went away is none.
+  Status finish();
 
   // To stderr, for people; nothing with --quiet.
   void note(std::string_view text);
@@ -67,6 +71,8 @@ class Output {
 
  private:
   void note_line(std::string_view text);
+  void write_through(std::string_view bytes);
+  void write_out(std::string_view bytes);
 
   Globals globals_;
   std::string pending_;
@@ -74,6 +80,7 @@ class Output {
   bool notes_are_watched_ = false;
   bool has_color_ = false;
   bool is_closed_ = false;
+  int write_error_ = 0;  // of stdout, unless its reader went away
   bool has_progress_ = false;
   bool has_live_ = false;
 };

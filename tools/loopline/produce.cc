@@ -5,12 +5,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <ctime>
 #include <optional>
 
 #include "commands.h"
 #include "json.h"
+#include "options.h"
 #include "records.h"
 #include "shm/base/clock.h"
 #include "shm/file.h"
@@ -23,34 +23,6 @@ namespace {
 constexpr uint64_t second_ns = 1'000'000'000;
 constexpr auto wait_slice = std::chrono::milliseconds(100);  // between two looks at Ctrl-C
 constexpr uint64_t record_index_step = 1024;                 // between two looks at the clock
-
-// "1000/s" or "1000" as messages a second; 0: as fast as it goes.
-Result<double> read_rate(const std::string& text) {
-  if (text.empty()) return 0.0;
-  std::string_view digits = text;
-  if (digits.ends_with("/s")) digits.remove_suffix(2);
-  double rate = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), rate);
-  if (error != std::errc() || end != digits.data() + digits.size() || !(rate > 0) || rate > 1e12) {
-    return Fault(FaultCode::invalid_argument,
-                 "--rate \"" + text + "\" is no rate: write messages a second, such as 1000/s");
-  }
-  return rate;
-}
-
-Result<std::vector<Header>> read_headers(const std::vector<std::string>& texts) {
-  std::vector<Header> headers;
-  for (const std::string& text : texts) {
-    const size_t equals = text.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      return Fault(FaultCode::invalid_argument,
-                   "--header \"" + text + "\" is no header: write NAME=VALUE");
-    }
-    const std::string_view view = text;
-    headers.push_back({view.substr(0, equals), view.substr(equals + 1)});
-  }
-  return headers;
-}
 
 // Every %n in `pattern` replaced by the record's number.
 std::string numbered(const std::string& pattern, uint64_t number) {
@@ -161,6 +133,7 @@ class Publisher {
 
 Status publish_input(int fd, const std::string& name, RecordKind kind, uint64_t size_max,
                      Publisher& publisher) {
+  widen_pipe(fd);
   RecordReader reader(fd, kind, size_max, name);
   for (;;) {
     LL_TRY(record, reader.next());

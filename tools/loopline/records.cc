@@ -1,6 +1,7 @@
 // Records: one buffer that grows to the largest record a station takes, and no further.
 #include "records.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,10 +15,13 @@
 namespace loopline::cli {
 namespace {
 
-constexpr size_t buffer_start = 64 << 10;
+constexpr size_t buffer_start = 256 << 10;  // several records of 64 KiB, and less than a cache
+constexpr int pipe_size = 1 << 20;          // what the kernel allows everybody
 constexpr size_t prefix_size = 4;
 
 }  // namespace
+
+void widen_pipe(int fd) { (void)::fcntl(fd, F_SETPIPE_SZ, pipe_size); }
 
 Result<RecordKind> parse_record_kind(const std::string& text) {
   if (text == "lines") return RecordKind::lines;
@@ -27,17 +31,27 @@ Result<RecordKind> parse_record_kind(const std::string& text) {
 }
 
 RecordReader::RecordReader(int fd, RecordKind kind, uint64_t size_max, std::string name)
-    : fd_(fd), kind_(kind), size_max_(size_max), name_(std::move(name)), buffer_(buffer_start) {}
+    : RecordReader([fd](void* into, size_t size) { return ::read(fd, into, size); }, kind, size_max,
+                   std::move(name)) {}
+
+RecordReader::RecordReader(ReadSome read, RecordKind kind, uint64_t size_max, std::string name)
+    : read_(std::move(read)),
+      kind_(kind),
+      size_max_(size_max),
+      name_(std::move(name)),
+      buffer_(buffer_start) {}
 
 Result<bool> RecordReader::fill() {
-  if (begin_ != 0 && end_ == buffer_.size()) {
+  if (held() == 0) {
+    begin_ = end_ = 0;
+  } else if (begin_ != 0 && end_ == buffer_.size()) {
     std::memmove(buffer_.data(), buffer_.data() + begin_, held());
     end_ -= begin_;
     begin_ = 0;
   }
   if (end_ == buffer_.size()) buffer_.resize(2 * buffer_.size());
   for (;;) {
-    const ssize_t got = ::read(fd_, buffer_.data() + end_, buffer_.size() - end_);
+    const ssize_t got = read_(buffer_.data() + end_, buffer_.size() - end_);
     if (got < 0 && errno == EINTR && !stop_requested()) continue;
     if (got < 0 && errno == EINTR) return false;
     if (got < 0) return fault_from_errno(errno, "cannot read " + name_);

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 #include <optional>
 
@@ -32,26 +31,6 @@ Result<std::optional<Timestamp>> read_timestamp(const std::string& text) {
   if (text == "coarse") return std::optional(Timestamp::coarse);
   if (text == "off") return std::optional(Timestamp::off);
   return unknown_word("--timestamp", text, "precise, coarse or off");
-}
-
-Result<std::optional<uint32_t>> read_mode(const std::string& text) {
-  if (text.empty()) return std::optional<uint32_t>();
-  uint32_t mode = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
-  if (error != std::errc() || end != text.data() + text.size() || mode > 0777) {
-    return unknown_word("--mode", text, "permission bits in octal, such as 0660");
-  }
-  return std::optional(mode);
-}
-
-Result<std::optional<uint32_t>> read_partitions(const std::string& text) {
-  if (text.empty()) return std::optional<uint32_t>();
-  uint32_t count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc() || end != text.data() + text.size()) {
-    return unknown_word("--partitions", text, "a number from 1 to 256");
-  }
-  return std::optional(count);
 }
 
 std::string age_text(uint64_t utc_then_ns) {
@@ -151,7 +130,7 @@ Result<StationOptions> read_station_options(const StationAddArguments& arguments
   LL_TRY(evict_after, read_duration_or_off("--evict-after", arguments.evict_after));
   LL_TRY(timestamp, read_timestamp(arguments.timestamp));
   LL_TRY(mode, read_mode(arguments.mode));
-  LL_TRY(partitions, read_partitions(arguments.partitions));
+  LL_TRY(partitions, read_number("--partitions", arguments.partitions, "a number from 1 to 256"));
   options.partitions = partitions;
   options.ring = ring;
   options.max_message = max_message;
