@@ -130,7 +130,9 @@ TEST(Readiness, LosesNoMessageOfTwoProducersWhetherToldLevelsOrEdges) {
     const auto produce = [&] {
       Producer producer = station.producer();
       for (int count = 0; count < count_each; ++count) {
-        write(producer, "message");
+        OpenFrame frame;  // waits for room
+        must(producer.claim(8, wait_for_ever, frame));
+        must(producer.commit(frame, 0));
         if (count % 7 == 0) std::this_thread::yield();
       }
     };
