@@ -6,21 +6,24 @@ namespace loopline::cli {
 namespace {
 
 void declare_settings(Verb& verb, FactoryArguments& arguments) {
-  verb.option("--ring SIZE", arguments.ring, "of its stations that say nothing (default 8MiB)")
-      .option("--partitions NUMBER", arguments.partitions, "likewise, as below (default 1)")
-      .option("--max-message SIZE", arguments.max_message, "of one message (default ring/8 - 32)")
+  verb.option("--ring SIZE", arguments.ring,
+              "of its stations' rings, where station add does not say (default 8MiB)")
+      .option("--partitions NUMBER", arguments.partitions,
+              "of a station, where station add does not say; so all below (default 1)")
+      .option("--max-message SIZE", arguments.max_message,
+              "the largest message (default an eighth of the ring, less 32 bytes)")
       .option("--exclusive WORD", arguments.exclusive, "on or off (default)")
       .option("--when-full WORD", arguments.when_full, "block (default), reject or drop-oldest")
       .option("--evict-after TIME", arguments.evict_after, "off (default), or such as 250ms")
       .option("--timestamp WORD", arguments.timestamp, "precise (default), coarse or off")
-      .option("--mode MODE", arguments.mode, "permissions of its rings (default 0660)")
+      .option("--mode MODE", arguments.mode, "permissions of its rings, in octal (default 0660)")
       .option("--owner USER", arguments.owner, "or user:group; only root gives files away")
       .option("--quota-memory SIZE", arguments.quota_memory, "shared memory of all its rings")
       .option("--quota-stations NUMBER", arguments.quota_stations, "how many it may have");
 }
 
 constexpr const char* more =
-    "What `station add` names goes before what the factory says. Stations that are there\n"
+    "What `station add` names goes before what the factory says. Stations that are there "
     "do not change. With the word default an option is taken back; a quota also with off.";
 
 }  // namespace
@@ -28,7 +31,7 @@ constexpr const char* more =
 void declare_factory(CommandLine& line) {
   Noun factory = line.noun("factory", "namespaces of stations: defaults, permissions, quotas");
   auto& added = line.keep<FactoryArguments>();
-  Verb add = factory.verb("add", "say what its stations get and may take",
+  Verb add = factory.verb("add", "say what its stations get, and how much they may take",
                           [&added](Output& out) { return factory_add(out, added); });
   add.argument("NAME", added.name, "the part before the slash of factory/station");
   declare_settings(add, added);

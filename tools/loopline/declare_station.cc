@@ -47,8 +47,8 @@ void declare_edit(Noun& station, StationEditArguments& arguments) {
       .option("--owner USER", arguments.to.owner, "or user:group; only root gives files away")
       .flag("--yes,-y", arguments.yes, "do not ask")
       .explain(
-          "Its producers and consumers go on in the new ring and lose nothing. Whoever comes\n"
-          "later begins there too, so it asks when messages are in the ring it leaves behind.\n"
+          "Its producers and consumers go on in the new ring and lose nothing. Whoever comes "
+          "later begins there too, so it asks when messages are in the ring it leaves behind. "
           "Mode and owner are changed in place. Interrupted, do the same again.")
       .examples({"loopline station edit orders --ring 64MiB",
                  "loopline station edit orders --when-full reject --yes"});
