@@ -22,14 +22,8 @@ struct Slowest {
   }
 };
 
-uint32_t slots_in_use(const Ring& ring) {
-  const uint32_t count =
-      ring.control->cursor_count.load(std::memory_order_acquire);  // acquire [join]
-  return count < ring.cursor_slots ? count : ring.cursor_slots;
-}
-
 void consider_readers(const Ring& ring, Slowest& slowest) {
-  const uint32_t count = slots_in_use(ring);
+  const uint32_t count = ring.cursors_in_use();
   for (uint32_t index = 0; index < count; ++index) {
     slowest.consider(
         ring.cursors[index].cursor.load(std::memory_order_acquire),  // acquire [cursor]
@@ -189,7 +183,7 @@ uint32_t gating_count(const Ring& ring) {
   uint32_t count = 0;
   const Pair gate = ring.control->gate.pair.load(std::memory_order_acquire);  // acquire [cursor]
   if (gate.first != no_cursor.first) ++count;
-  const uint32_t slots = slots_in_use(ring);
+  const uint32_t slots = ring.cursors_in_use();
   for (uint32_t index = 0; index < slots; ++index) {
     const Pair cursor =
         ring.cursors[index].cursor.load(std::memory_order_acquire);  // acquire [cursor]
