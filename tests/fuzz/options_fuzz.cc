@@ -11,6 +11,7 @@
 #include "tools/loopline/message_template.h"
 #include "tools/loopline/options.h"
 #include "tools/loopline/records.h"
+#include "tools/loopline/sieve.h"
 
 namespace loopline::fuzz {
 namespace {
@@ -89,13 +90,22 @@ void read_name(const std::string& text) {
   LL_CHECK(again && again->text() == name->text());
 }
 
+void read_expression(const std::string& text) {
+  const auto sieve = cli::Sieve::make(text);
+  if (!sieve) return;
+  for (const std::string& payload : {std::string(), text, std::string(1000, 'a')}) {
+    LL_CHECK(!text.empty() || sieve->lets_through(payload));
+    (void)sieve->lets_through(payload);
+  }
+}
+
 }  // namespace
 }  // namespace loopline::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace loopline::fuzz;
   Input input(data, size);
-  const uint8_t which = input.byte() % 6;
+  const uint8_t which = input.byte() % 7;
   const std::string text(input.text(size));
   if (which == 0) read_units(text);
   if (which == 1) read_places(text);
@@ -103,5 +113,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (which == 3) read_header(text);
   if (which == 4) read_template(text);
   if (which == 5) read_name(text);
+  if (which == 6) read_expression(text);
   return 0;
 }

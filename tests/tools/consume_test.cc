@@ -157,6 +157,8 @@ TEST_F(ConsumeTool, SiftsPayloadsByAnExpression) {
   EXPECT_EQ(told({"consume", "orders", "--grep", "^.a|ph"}), "alpha\ngamma\n");
   EXPECT_EQ(told({"consume", "orders", "--grep", "a$", "--count", "2"}), "alpha\nbeta\n");
   EXPECT_THAT(refused(2, {"consume", "orders", "--grep", "("}), HasSubstr("--grep"));
+  EXPECT_THAT(refused(2, {"consume", "orders", "--grep", "a{255}{255}{255}"}),
+              HasSubstr("is no regular expression: "));
 }
 
 TEST_F(ConsumeTool, GivesBackLengthPrefixedRecordsAsTheyCame) {

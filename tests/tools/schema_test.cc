@@ -204,6 +204,15 @@ TEST_F(Schema, DescribesAFullStationAndItsReaders) {
   EXPECT_EQ(complaints(), "");
 }
 
+TEST_F(Schema, DescribesAStationThatRejects) {
+  told({"station", "add", "strict", "--ring=64KiB", "--when-full=reject"});
+  const Station strict = must(Station::open("strict", instance_.folder()));
+  const Consumer consumer = must(strict.consumer({.from = From::earliest}));
+  try_case({{"produce"}, {"strict"}, {1}, thousand_byte_lines(200)});
+  EXPECT_THAT(to_validate_, HasSubstr("\"code\":\"full\""));
+  EXPECT_EQ(complaints(), "");
+}
+
 TEST_F(Schema, DescribesSeveralPartitions) {
   told({"station", "rm", "orders", "--yes"});
   told({"station", "add", "orders", "--ring=64KiB", "--partitions=2"});

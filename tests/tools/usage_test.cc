@@ -11,6 +11,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 class Usage : public ToolFixture {};
 
@@ -99,6 +100,12 @@ TEST_F(Usage, VerbsThatAreNotThereAreSaidToBeUnknown) {
   for (const char* noun : {"group", "dls", "cluster", "top", "up"}) {
     EXPECT_THAT(refused(2, {noun}), HasSubstr(std::string("has no \"") + noun + "\""));
   }
+}
+
+TEST_F(Usage, AnErrorBeginsWithTheProgramsNameOnce) {
+  EXPECT_THAT(refused(2, {}), StartsWith("loopline: needs one of: demo, "));
+  EXPECT_THAT(refused(2, {"station", "add"}), StartsWith("loopline: station add: NAME"));
+  EXPECT_THAT(refused(2, {"consume", "a", "b"}), StartsWith("loopline: consume does not know"));
 }
 
 TEST_F(Usage, AnErrorIsJsonWhereJsonWasAskedFor) {

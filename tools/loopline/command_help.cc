@@ -133,21 +133,23 @@ Fault explain(CLI::App& app, const CLI::ParseError& error) {
   std::string path;
   CLI::App* command = deepest(&app, path);
   const std::string help = "; see: " + path + " --help";
+  path.erase(0, app.get_name().size() + 1);  // errors begin with the program's name
+  const std::string what = path.empty() ? "" : path + " ";
   const std::vector<std::string> verbs = verbs_of(command);
   const std::vector<std::string> rest = app.remaining(true);
   const std::string word = rest.empty() ? "" : rest.front();
   std::string text;
   if (word.starts_with('-') && word.size() > 1) {
-    text = path + " has no option " + word + near_miss(word, options_of(command)) + help;
+    text = what + "has no option " + word + near_miss(word, options_of(command)) + help;
   } else if (!word.empty() && !verbs.empty()) {
-    text = path + " has no \"" + word + "\"" + near_miss(word, verbs) +
+    text = what + "has no \"" + word + "\"" + near_miss(word, verbs) +
            "; it has: " + joined(verbs) + help;
   } else if (!word.empty()) {
-    text = path + " does not know what to do with \"" + word + "\"" + help;
+    text = what + "does not know what to do with \"" + word + "\"" + help;
   } else if (!verbs.empty() && command->get_require_subcommand_min() > 0) {
-    text = path + " needs one of: " + joined(verbs) + help;
+    text = what + "needs one of: " + joined(verbs) + help;
   } else {
-    text = path + ": " + reason_of(error) + help;
+    text = (path.empty() ? "" : path + ": ") + reason_of(error) + help;
   }
   return {FaultCode::invalid_argument, text};
 }

@@ -2,7 +2,6 @@
 // length-prefixed.
 #include <fmt/format.h>
 #include <loopline/station.h>
-#include <regex.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +15,7 @@
 #include "options.h"
 #include "records.h"
 #include "shm/base/clock.h"
+#include "sieve.h"
 #include "signals.h"
 #include "viewer.h"
 
@@ -23,42 +23,6 @@ namespace loopline::cli {
 namespace {
 
 constexpr auto wait_slice = std::chrono::milliseconds(200);  // between two looks at Ctrl-C
-
-struct RegexFree {
-  void operator()(regex_t* regex) const {
-    ::regfree(regex);
-    delete regex;
-  }
-};
-
-// Payloads that match an extended regular expression; all of them when it is empty.
-class Sieve {
- public:
-  static Result<Sieve> make(const std::string& pattern) {
-    Sieve sieve;
-    if (pattern.empty()) return sieve;
-    auto regex = std::make_unique<regex_t>();
-    const int error = ::regcomp(regex.get(), pattern.c_str(), REG_EXTENDED);
-    if (error != 0) {
-      char text[128];
-      ::regerror(error, regex.get(), text, sizeof text);
-      return Fault(FaultCode::invalid_argument,
-                   "--grep \"" + pattern + "\" is no extended regular expression: " + text);
-    }
-    sieve.regex_.reset(regex.release());
-    return sieve;
-  }
-
-  bool lets_through(const Message& message) const {
-    if (!regex_) return true;
-    regmatch_t range{0, static_cast<regoff_t>(message.payload().size())};
-    const char* text = message.text().empty() ? "" : message.text().data();
-    return ::regexec(regex_.get(), text, 1, &range, REG_STARTEND) == 0;
-  }
-
- private:
-  std::unique_ptr<regex_t, RegexFree> regex_;
-};
 
 class Listener {
  public:
@@ -104,7 +68,7 @@ class Listener {
       uint64_t& end = ends_[run[index].partition()];
       if (run[index].timestamp_ns() >= end_ns) end = std::min(end, run[index].sequence());
       if (run[index].sequence() >= end) break;
-      if (!sieve_.lets_through(run[index])) continue;
+      if (!sieve_.lets_through(run[index].text())) continue;
       format_.write(run[index], out_);
       ++printed_;
     }

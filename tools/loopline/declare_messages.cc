@@ -48,7 +48,7 @@ void declare_consume(CommandLine& line) {
       .flag("--follow,-f", arguments.follow,
             "go on with what comes (default: end with what is there)")
       .option("--grep REGEX", arguments.grep,
-              "only payloads that match this extended regular expression")
+              "only payloads that match this regular expression (RE2's syntax)")
       .option("--template FORM", arguments.format,
               "how to print one, such as '%s %t %k %p\\n': %s sequence, %P partition, %t time, %k "
               "key, %i "
