@@ -10,6 +10,7 @@
 #include <functional>
 #include <vector>
 
+#include "perf/deaths.h"
 #include "perf/harness/processes.h"
 #include "perf/harness/text.h"
 #include "perf/peers/loopline_peer.h"
@@ -152,6 +153,7 @@ Status measure_crowd() {
   const uint64_t bytes = memory_bytes();
   LL_TRY(on_all, run_all(be_idle_on_all));
   LL_TRY(on_one, run_all(be_idle_on_one));
+  LL_TRY(deaths, kill_producers_of_a_loop());
   Histogram attach_ns;
   double wake_ups = 0;
   for (uint32_t role = 0; role < process_count; ++role) {
@@ -167,10 +169,14 @@ Status measure_crowd() {
       format_size_rounded(static_cast<double>(bytes)).c_str(), process_count);
   std::fputs(format_table({{"", "p50", "p99", "p99.9", "max"},
                            distribution("create a station", create_ns),
-                           distribution("open, producer, consumer", attach_ns)},
+                           distribution("open, producer, consumer", attach_ns),
+                           distribution("claim to event loop *", deaths.waited_ns)},
                           {1, 2, 3, 4})
                  .c_str(),
              stdout);
+  std::printf(
+      "\n* %s messages, while %d of their producers were killed; fd() promises 1 s at most\n",
+      format_count(deaths.waited_ns.count()).c_str(), deaths.killed_count);
   std::printf(
       "\nidle for %s, each process, of one processor\n  asleep on all, in epoll: %s; %s "
       "wake-ups\n  asleep on one, in wait(): %s\n",

@@ -5,7 +5,7 @@
 
 namespace loopline::perf {
 
-// Prints a table; each row names its distribution. Takes about 15 seconds.
+// Prints a table; each row names its distribution. Takes about 25 seconds.
 Status measure_crowd();
 
 }  // namespace loopline::perf
