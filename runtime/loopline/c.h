@@ -101,6 +101,8 @@ enum { LL_NO = 1, LL_YES };  // exclusive
 enum { LL_WHEN_FULL_BLOCK = 1, LL_WHEN_FULL_REJECT, LL_WHEN_FULL_DROP_OLDEST };  // when_full
 enum { LL_TIMESTAMP_PRECISE = 1, LL_TIMESTAMP_COARSE, LL_TIMESTAMP_OFF };        // timestamp
 
+#define LL_NEVER UINT64_MAX  // evict_after_ns
+
 // Only what is set is asked for: an existing station that differs in it is refused.
 typedef struct ll_station_options {
   size_t size;
@@ -113,7 +115,7 @@ typedef struct ll_station_options {
   uint32_t partitions;   // 1..256, default 1; order is total within a partition
   uint32_t reserved;     // 0
   uint64_t evict_after_ns;  // a consumer that held a full ring so long is detached (FENCED);
-                            // default never, else from 1 ms
+                            // default LL_NEVER, else from 1 ms
 } ll_station_options;
 #define LL_STATION_OPTIONS \
   { sizeof(ll_station_options), 0, 0, LL_UNSET, LL_UNSET, LL_UNSET, 0, 0, 0, 0 }
@@ -151,6 +153,29 @@ LL_EXPORT const char* ll_station_name(const ll_station* station);
 // In bytes; 0 of NULL.
 LL_EXPORT uint64_t ll_station_ring(const ll_station* station);
 LL_EXPORT uint64_t ll_station_max_message(const ll_station* station);
+
+// A factory is the namespace before the slash of factory/station. What it says is for stations that
+// are made from then on and name nothing else; one need not be created: then its stations have the
+// defaults above and no quota.
+typedef struct ll_factory_options {
+  size_t size;
+  const ll_station_options* stations;  // needed during the call only; NULL: the defaults
+  uint64_t quota_memory;               // bytes of shared memory of all its rings; 0: no bound
+  uint64_t quota_stations;             // how many it may have; 0: no bound
+} ll_factory_options;
+#define LL_FACTORY_OPTIONS \
+  { sizeof(ll_factory_options), NULL, 0, 0 }
+
+// Status: ALREADY_EXISTS, INVALID_ARGUMENT, NO_PERMISSION.
+LL_EXPORT ll_status ll_factory_create(const char* name, const char* dir,
+                                      const ll_factory_options* options, ll_error* error);
+// Says `options` from now on, and nothing else. Status: NOT_FOUND and the above.
+LL_EXPORT ll_status ll_factory_edit(const char* name, const char* dir,
+                                    const ll_factory_options* options, ll_error* error);
+// With stations in it: ALREADY_EXISTS, or with `with_stations` 1 they are removed first. Status:
+// NOT_FOUND, and those of ll_station_remove.
+LL_EXPORT ll_status ll_factory_remove(const char* name, const char* dir, uint32_t with_stations,
+                                      ll_error* error);
 
 typedef struct ll_producer_options {
   size_t size;

@@ -35,6 +35,8 @@ static_assert(LL_TIMESTAMP_OFF - 1 == static_cast<int>(Timestamp::off));
 // No padding, which a program need not have set to 0.
 static_assert(sizeof(ll_station_options) == 56);
 
+}  // namespace
+
 Result<StationOptions> station_options(const ll_station_options* given) {
   ll_station_options asked = LL_STATION_OPTIONS;
   LL_TRY_STATUS(take(given, asked));
@@ -43,10 +45,13 @@ Result<StationOptions> station_options(const ll_station_options* given) {
   if (asked.max_message != 0) options.max_message = asked.max_message;
   if (asked.mode != 0) options.mode = asked.mode;
   if (asked.partitions != 0) options.partitions = asked.partitions;
-  if (asked.evict_after_ns > INT64_MAX)
+  const bool is_never = asked.evict_after_ns == LL_NEVER;
+  if (!is_never && asked.evict_after_ns > INT64_MAX) {
     return unknown_option("evict_after_ns", asked.evict_after_ns);
+  }
   if (asked.evict_after_ns != 0) {
-    options.evict_after = std::chrono::nanoseconds(static_cast<int64_t>(asked.evict_after_ns));
+    const auto after = static_cast<int64_t>(asked.evict_after_ns);
+    options.evict_after = std::chrono::nanoseconds(is_never ? 0 : after);
   }
   if (asked.reserved != 0) return unknown_option("reserved", asked.reserved);
   if (asked.exclusive > LL_YES) return unknown_option("exclusive", asked.exclusive);
@@ -56,7 +61,7 @@ Result<StationOptions> station_options(const ll_station_options* given) {
   return options;
 }
 
-std::string_view folder(const char* dir) { return dir == nullptr ? "" : dir; }
+namespace {
 
 // `open` returns a Result<Station> for a name, options and a folder.
 template <class Open>

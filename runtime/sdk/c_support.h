@@ -60,6 +60,10 @@ inline Fault unknown_option(const char* name, uint64_t value) {
                                            "; see the constants of loopline/c.h"};
 }
 
+inline std::string_view folder(const char* dir) { return dir == nullptr ? "" : dir; }
+// NULL: nothing is asked for.
+Result<StationOptions> station_options(const ll_station_options* given);
+
 inline Result<std::chrono::nanoseconds> timeout_of(int64_t timeout_ns) {
   if (timeout_ns < LL_FOR_EVER) {
     return Fault(FaultCode::invalid_argument, "timeout_ns must be 0 or more, or LL_FOR_EVER");

@@ -440,5 +440,83 @@ TEST_F(CTest, GoesOnAfterItsStationHandleIsClosed) {
   EXPECT_EQ(texts_there(), texts("still"));
 }
 
+TEST_F(CTest, PublishesWithoutWaitingForItsLevel) {
+  ll_ticket ticket = {};
+  ASSERT_EQ(ll_producer_publish_async(producer_, "one", 3, nullptr, &ticket, &error_), LL_OK);
+  EXPECT_EQ(ticket.sequence, 1u);
+  EXPECT_EQ(ticket.partition, 0u);
+  EXPECT_EQ(ll_producer_level(producer_, &ticket), static_cast<uint32_t>(LL_ACK_VISIBLE));
+  EXPECT_EQ(ll_producer_level(nullptr, &ticket), static_cast<uint32_t>(LL_UNSET));
+  EXPECT_EQ(ll_producer_wait(producer_, &ticket, LL_ACK_VISIBLE, LL_FOR_EVER, &error_), LL_OK);
+  EXPECT_EQ(ll_producer_wait(producer_, &ticket, LL_ACK_DURABLE, 0, &error_), LL_UNSUPPORTED);
+  EXPECT_EQ(ll_producer_wait(producer_, &ticket, 9, 0, &error_), LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_producer_wait(producer_, &ticket, LL_ACK_VISIBLE, -7, &error_), LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_producer_wait(producer_, nullptr, LL_ACK_VISIBLE, 0, &error_), LL_INVALID_ARGUMENT);
+  ll_publish_options options = LL_PUBLISH_OPTIONS;
+  options.ack = LL_ACK_DURABLE;
+  EXPECT_EQ(publish("two", &options), LL_UNSUPPORTED);
+  options.ack = 9;
+  EXPECT_EQ(publish("two", &options), LL_INVALID_ARGUMENT);
+  options.ack = LL_ACK_VISIBLE;
+  EXPECT_EQ(publish("two", &options), LL_OK);
+  EXPECT_EQ(texts_there(), texts("one", "two"));
+}
+
+TEST_F(CTest, TakesMessagesOneByOne) {
+  const ll_message* message = nullptr;
+  EXPECT_EQ(ll_consumer_take(consumer_, &message, 0, &error_), LL_TIMED_OUT);
+  ASSERT_EQ(publish("one"), LL_OK);
+  ASSERT_EQ(ll_consumer_take(consumer_, &message, LL_FOR_EVER, &error_), LL_OK);
+  EXPECT_EQ(ll_message_sequence(message), 1u);
+  EXPECT_EQ(ll_consumer_take(consumer_, nullptr, 0, &error_), LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_consumer_take(consumer_, &message, -7, &error_), LL_INVALID_ARGUMENT);
+}
+
+TEST_F(CTest, EvictAfterIsSetAndTakenBack) {
+  ll_station_options options = LL_STATION_OPTIONS;
+  options.evict_after_ns = 5'000'000'000;
+  ASSERT_EQ(ll_station_edit("orders", folder(), &options, &error_), LL_OK) << error_.message;
+  const auto differs = [&](uint64_t wanted) {
+    ll_station* other = nullptr;
+    options.evict_after_ns = wanted;
+    return ll_station_open_or_create("orders", folder(), &options, &other, &error_) ==
+           LL_ALREADY_EXISTS;
+  };
+  EXPECT_TRUE(differs(LL_NEVER));
+  expect_error(LL_ALREADY_EXISTS, "evict-after is 5s, not off");
+  options.evict_after_ns = LL_NEVER;
+  ASSERT_EQ(ll_station_edit("orders", folder(), &options, &error_), LL_OK) << error_.message;
+  EXPECT_TRUE(differs(5'000'000'000));
+  options.evict_after_ns = 1ull << 63;
+  EXPECT_EQ(ll_station_edit("orders", folder(), &options, &error_), LL_INVALID_ARGUMENT);
+}
+
+TEST_F(CTest, FactoriesGiveDefaultsAndQuotas) {
+  ll_station_options stations = LL_STATION_OPTIONS;
+  stations.ring = 64_KiB;
+  ll_factory_options options = LL_FACTORY_OPTIONS;
+  options.stations = &stations;
+  options.quota_stations = 1;
+  ASSERT_EQ(ll_factory_create("billing", folder(), &options, &error_), LL_OK) << error_.message;
+  EXPECT_EQ(ll_factory_create("billing", folder(), &options, &error_), LL_ALREADY_EXISTS);
+  ll_station* one = nullptr;
+  ll_station* two = nullptr;
+  ASSERT_EQ(ll_station_create("billing/one", folder(), nullptr, &one, &error_), LL_OK);
+  EXPECT_EQ(ll_station_ring(one), 64_KiB);
+  EXPECT_EQ(ll_station_create("billing/two", folder(), nullptr, &two, &error_), LL_NO_SPACE);
+  options.quota_stations = 2;
+  EXPECT_EQ(ll_factory_edit("billing", folder(), &options, &error_), LL_OK);
+  EXPECT_EQ(ll_station_create("billing/two", folder(), nullptr, &two, &error_), LL_OK);
+  EXPECT_EQ(ll_factory_edit("none", folder(), &options, &error_), LL_NOT_FOUND);
+  options.quota_stations = 1ull << 32;
+  EXPECT_EQ(ll_factory_edit("billing", folder(), &options, &error_), LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_factory_remove("billing", folder(), 0, &error_), LL_ALREADY_EXISTS);
+  EXPECT_EQ(ll_factory_remove("billing", folder(), 2, &error_), LL_INVALID_ARGUMENT);
+  EXPECT_EQ(ll_factory_remove("billing", folder(), 1, &error_), LL_OK);
+  EXPECT_EQ(ll_factory_remove(nullptr, folder(), 1, &error_), LL_INVALID_ARGUMENT);
+  ll_station_close(one);
+  ll_station_close(two);
+}
+
 }  // namespace
 }  // namespace loopline
