@@ -1,0 +1,90 @@
+// Segment: one file of the log, read batch by batch, with nothing in it believed unchecked.
+//
+//   LL_TRY(segment, SegmentReader::open(disk, path));
+//   BatchScan scan(segment, BatchScan::beginning(segment.header()));
+//   while (LL_TRY... scan.next() ...)
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "disk.h"
+#include "format.h"
+
+namespace loopline::io {
+
+class SegmentReader {
+ public:
+  // Faults: not_found, corrupted (neither copy of the header is whole, and why), version_mismatch,
+  // those of reading.
+  static Result<SegmentReader> open(Disk& disk, const std::string& path);
+
+  const SegmentHeader& header() const { return header_; }
+  const std::string& path() const { return file_->path(); }
+  // One of the two copies of the header is damaged.
+  bool is_header_damaged() const { return header_damaged_; }
+  // The footer and its index; none: not sealed, or `why` it cannot be used.
+  Result<std::optional<Index>> read_index(std::string& why);
+
+  // The bytes at [offset, offset + size), fewer at the end of the file. Valid until the next call.
+  // `fresh`: what was read ahead before does not count.
+  Result<std::span<const std::byte>> bytes(uint64_t offset, uint64_t size, bool fresh = false);
+
+ private:
+  explicit SegmentReader(std::unique_ptr<DiskFile> file) : file_(std::move(file)) {}
+  std::unique_ptr<DiskFile> file_;
+  SegmentHeader header_{};
+  bool header_damaged_ = false;
+  AlignedBytes window_;  // what was read ahead
+  uint64_t window_offset_ = 0;
+  uint64_t window_bytes_ = 0;
+};
+
+// What the next batch must go on from; its chain only when it is known.
+struct Expected {
+  LogPlace at;
+  std::optional<uint64_t> chain;
+  uint64_t epoch = 0;  // of the one before: epochs never fall
+  uint64_t time_mark = 0;
+};
+
+// Walks the batches of a segment.
+class BatchScan {
+ public:
+  BatchScan(SegmentReader& segment, uint64_t offset, Expected expected)
+      : segment_(&segment), offset_(offset), expected_(expected) {}
+  static Expected beginning(const SegmentHeader& header) {
+    return {header.start, header.chain, header.epoch, header.time_mark};
+  }
+
+  struct Batch {
+    BatchRecord record{};
+    std::span<const std::byte> frames;  // valid until the next call
+  };
+  // The batch at offset(), when it is whole and the one expected there, and goes behind it. None:
+  // why() says what is wrong with what is there; the scan stays.
+  Result<std::optional<Batch>> next();
+  // The same, but the frames are neither read nor checked.
+  Result<std::optional<BatchRecord>> next_record();
+  // Goes to the first whole batch behind offset() that begins at `position_min` or later: true, and
+  // next() finds it. `durable` becomes the furthest place that any record on the way was issued
+  // behind.
+  Result<bool> leap(uint64_t position_min, LogPlace& durable);
+
+  uint64_t offset() const { return offset_; }
+  const Expected& expected() const { return expected_; }
+  const std::string& why() const { return why_; }
+
+ private:
+  Result<std::optional<BatchRecord>> record_here(bool fresh);
+  Result<bool> is_next(const BatchRecord& record);
+  void pass(const BatchRecord& record);
+
+  SegmentReader* segment_;
+  uint64_t offset_;
+  Expected expected_;
+  std::string why_;
+};
+
+}  // namespace loopline::io
