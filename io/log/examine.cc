@@ -28,6 +28,7 @@ class Examination {
   Status drop_overridden();
   Status find_beginning(size_t& first);
   Status scan_from(size_t first);
+  std::string strangeness_of(const SegmentFacts& facts, const SegmentHeader& header) const;
   Status scan_segment(size_t index);
   Status walk(size_t index, SegmentReader& segment, const std::optional<Index>& sealed);
   Result<bool> mend(size_t index, BatchScan& scan, LogPlace sealed_end);
@@ -65,6 +66,7 @@ Status Examination::read_manifest() {
   }
   if (!log_.manifest) return ok();
   log_.epoch = log_.manifest->epoch;
+  log_.log = log_.manifest->log;
   prove(log_.manifest->durable);
   return ok();
 }
@@ -79,7 +81,7 @@ Result<bool> Examination::is_begun(const SegmentFacts& facts, SegmentHeader& hea
   if (is_unreadable) return segment.fault();
   if (!segment) return false;
   header = segment->header();
-  if (log_.manifest && header.log != log_.manifest->log) return false;
+  if (log_.log && header.log != *log_.log) return false;
   if (header.number != facts.number) return false;
   log_.epoch = std::max(log_.epoch, header.epoch);
   return true;
@@ -186,6 +188,7 @@ void Examination::use_index(SegmentFacts& facts, const Index& index) {
   facts.timestamp_max = footer.timestamp_max;
   facts.batch_count = footer.batch_count;
   facts.epoch = footer.epoch;
+  facts.last_ring = footer.ring;
 }
 
 // Without `everything`: behind the last sealed segment, whose footer says all that is needed.
@@ -197,7 +200,7 @@ Status Examination::find_beginning(size_t& first) {
     auto segment = SegmentReader::open(disk_, path_of(facts));
     if (!segment && segment.fault().code() == FaultCode::corrupted) continue;
     if (!segment) return segment.fault();
-    if (segment->header().number != facts.number) continue;
+    if (!strangeness_of(facts, segment->header()).empty()) continue;
     std::string why;
     LL_TRY(sealed, segment->read_index(why));
     if (!sealed) continue;
@@ -227,7 +230,7 @@ Status Examination::look_for_proof(size_t index) {
     auto segment = SegmentReader::open(disk_, path_of(log_.segments[at]));
     if (!segment && segment.fault().code() == FaultCode::corrupted) continue;
     if (!segment) return segment.fault();
-    if (segment->header().number != log_.segments[at].number) continue;
+    if (!strangeness_of(log_.segments[at], segment->header()).empty()) continue;
     prove(segment->header().durable);
     std::string why;
     LL_TRY(sealed, segment->read_index(why));
@@ -307,18 +310,24 @@ Status Examination::walk(size_t index, SegmentReader& segment, const std::option
   }
 }
 
+// What is in the file instead of what its name says; empty: that.
+std::string Examination::strangeness_of(const SegmentFacts& facts,
+                                        const SegmentHeader& header) const {
+  if (log_.log && header.log != *log_.log) return facts.file + " belongs to another log";
+  if (header.number != facts.number) {
+    return facts.file + " holds segment " + std::to_string(header.number) + " instead";
+  }
+  if (header.start != facts.start) return facts.file + " begins elsewhere than its name says";
+  return {};
+}
+
 Status Examination::scan_segment(size_t index) {
   SegmentFacts& facts = log_.segments[index];
   auto segment = SegmentReader::open(disk_, path_of(facts));
   if (!segment && segment.fault().code() != FaultCode::corrupted) return segment.fault();
-  const bool is_other = segment && segment->header().number != facts.number;
-  if (!segment || is_other || segment->header().start != facts.start) {
-    trouble_ = is_other ? facts.file + " holds segment " +
-                              std::to_string(segment->header().number) + " instead"
-               : segment ? facts.file + " begins elsewhere than its name says"
-                         : segment.fault().message();
-    return ok();  // the next one shows what is missing
-  }
+  trouble_ = segment ? strangeness_of(facts, segment->header()) : segment.fault().message();
+  if (!trouble_.empty()) return ok();  // the next one shows what is missing
+  log_.log = segment->header().log;
   if (segment->is_header_damaged()) {
     log_.notes.push_back("one of the two headers of segment " + std::to_string(facts.number) +
                          " is damaged; the other one is used");

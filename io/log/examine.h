@@ -49,6 +49,7 @@ struct SegmentFacts {
 
 struct LogFacts {
   std::optional<Manifest> manifest;
+  std::optional<LogId> log;            // as the manifest says, else the first segment read
   std::vector<SegmentFacts> segments;  // those that count, oldest first
   LogPlace begin;                      // the oldest message that is kept
   LogPlace end;

@@ -126,10 +126,11 @@ struct SegmentFooter {
   uint64_t timestamp_max;
   uint64_t time_mark;
   uint64_t sealed_ns;  // UTC
+  uint64_t ring;       // of the last batch
   uint32_t batch_count;
   uint32_t entry_count;
 };
-static_assert(sizeof(SegmentFooter) == 120);
+static_assert(sizeof(SegmentFooter) == 128);
 
 // What must be known of a log before its segments are looked at. Two blocks in a file of its own,
 // written in turn, so that one of them is always whole.

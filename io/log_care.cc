@@ -1,0 +1,229 @@
+// LogWriter: the chores of a log: the next segment, names, retention and the manifest.
+#include <algorithm>
+
+#include "log/paths.h"
+#include "log_writer.h"
+
+namespace loopline::io {
+namespace {
+
+constexpr uint64_t try_again_after_ns = 1'000'000'000;
+constexpr uint64_t zeros_bytes = 1u << 20;
+constexpr size_t spares_max = 8;  // in a data folder; more are removed
+
+// Zeros all over: a commit into extents that were never written costs twice as much.
+Status fill_with_zeros(DiskFile& file, uint64_t bytes) {
+  const AlignedBytes zeros(std::min(zeros_bytes, bytes));
+  for (uint64_t at = 0; at < bytes; at += zeros.size()) {
+    LL_TRY_STATUS(file.write(at, zeros.first(std::min<uint64_t>(zeros.size(), bytes - at))));
+  }
+  return ok();
+}
+
+// A dropped segment of the right size, under its new name; none: there is none.
+bool take_spare(Disk& disk, const LogOptions& options, const std::string& path) {
+  if (options.spares.empty()) return false;
+  const auto names = disk.list(options.spares);
+  if (!names) return false;
+  for (const std::string& name : *names) {
+    if (parse_spare_name(name) != options.segment_bytes) continue;
+    if (!disk.rename(options.spares + "/" + name, path)) continue;  // another log was first
+    return true;
+  }
+  return false;
+}
+
+// Room for a segment, at `path`, and its name safe.
+Status make_segment(Disk& disk, const LogOptions& options, const std::string& path) {
+  if (take_spare(disk, options, path)) return disk.sync_folder(options.folder);
+  const std::string making = path + ".making";
+  (void)disk.remove(making);
+  auto file = disk.open(making, DiskAccess::create);
+  if (!file) return file.fault();
+  Status made = (*file)->allocate(options.segment_bytes);
+  if (made && options.prefill) made = fill_with_zeros(**file, options.segment_bytes);
+  if (made) made = (*file)->sync();
+  if (made) made = disk.rename(making, path);
+  if (!made) (void)disk.remove(making);
+  if (!made) return made;
+  return disk.sync_folder(options.folder);
+}
+
+// Keeps a file that nobody needs as a spare, or removes it.
+Status retire(Disk& disk, const LogOptions& options, const std::string& file, uint64_t token) {
+  const std::string path = options.folder + "/" + file;
+  const bool may_keep = !options.spares.empty() && file.ends_with(".segment");
+  if (may_keep && disk.make_folder(options.spares)) {
+    const auto names = disk.list(options.spares);
+    auto opened = disk.open(path, DiskAccess::read);
+    const auto bytes = opened ? (*opened)->size() : Result<uint64_t>(opened.fault());
+    const bool is_wanted = names && names->size() < spares_max && bytes && is_segment_size(*bytes);
+    if (is_wanted) return disk.rename(path, options.spares + "/" + spare_file_name(*bytes, token));
+  }
+  return disk.remove(path);
+}
+
+}  // namespace
+
+LogWriter::KnownSegment* LogWriter::find_known(uint64_t number) {
+  for (KnownSegment& known : known_) {
+    if (known.number == number) return &known;
+  }
+  return nullptr;
+}
+
+// `work` touches nothing of ours; what it returns does, unless we are gone.
+void LogWriter::post(std::function<std::function<void(LogWriter&)>()> work) {
+  chores_.post([work = std::move(work), self = self_]() -> Continuation {
+    return [apply = work(), self] {
+      if (*self != nullptr) apply(**self);
+    };
+  });
+}
+
+void LogWriter::post_next(uint64_t now_ns) {
+  is_making_next_ = true;
+  const uint64_t number = ++number_;
+  const std::string path = path_of(segment_file_name({number, {}}));
+  post([disk = &disk_, options = options_, path, number, now_ns] {
+    const Status made = make_segment(*disk, options, path);
+    auto file = made ? disk->open(path, DiskAccess::write)
+                     : Result<std::unique_ptr<DiskFile>>(made.fault());
+    // Copyable, as std::function wants it.
+    auto opened = std::make_shared<Result<std::unique_ptr<DiskFile>>>(std::move(file));
+    return [opened, number, now_ns](LogWriter& log) {
+      log.is_making_next_ = false;
+      if (*opened) {
+        log.next_ = NextSegment{std::move(**opened), number};
+        log.starved_.reset();
+      } else if (opened->fault().code() == FaultCode::no_space) {
+        log.starved_ = opened->fault();
+        log.try_again_ns_ = now_ns + try_again_after_ns;
+      } else {
+        log.fail(opened->fault());
+      }
+    };
+  });
+}
+
+void LogWriter::post_name(KnownSegment& known) {
+  const std::string to = segment_file_name({known.number, known.start});
+  post([disk = &disk_, folder = options_.folder, from = known.file, to, number = known.number] {
+    const Status renamed = disk->rename(folder + "/" + from, folder + "/" + to);
+    return [was_renamed = static_cast<bool>(renamed), to, number](LogWriter& log) {
+      KnownSegment* const there = log.find_known(number);
+      if (there == nullptr) return;
+      if (was_renamed) there->file = to;
+      there->is_named = true;  // or cannot be: its header says it too
+    };
+  });
+}
+
+// When the newest message of a segment was written, for one that was sealed by an earlier writer.
+void LogWriter::post_age(KnownSegment& known, uint64_t now_ns) {
+  known.is_asked = true;
+  post([disk = &disk_, path = path_of(known.file), number = known.number, now_ns] {
+    uint64_t newest_ns = now_ns;  // unreadable: it ages from now on
+    auto segment = SegmentReader::open(*disk, path);
+    std::string why;
+    if (segment) {
+      const auto index = segment->read_index(why);
+      if (index && *index) {
+        const SegmentFooter& footer = (**index).footer;
+        newest_ns = footer.timestamp_max != 0 ? footer.timestamp_max : footer.sealed_ns;
+      }
+    }
+    return [number, newest_ns](LogWriter& log) {
+      KnownSegment* const there = log.find_known(number);
+      if (there != nullptr) there->newest_ns = newest_ns;
+    };
+  });
+}
+
+// ---- retention --------------------------------------------------------------
+
+bool LogWriter::is_droppable(const KnownSegment& oldest, const KnownSegment& next, uint64_t count,
+                             uint64_t now_ns) const {
+  const Retention& keep = options_.retention;
+  if (keep.bytes != 0 && (count - 1) * options_.segment_bytes >= keep.bytes) return true;
+  const uint64_t messages = durable_.sequence - std::min(durable_.sequence, next.start.sequence);
+  if (keep.messages != 0 && messages >= keep.messages) return true;
+  return keep.age_ns != 0 && oldest.newest_ns != 0 && now_ns > oldest.newest_ns &&
+         now_ns - oldest.newest_ns > keep.age_ns;
+}
+
+// How many of the oldest segments may go. Never the last one, none that is not sealed.
+size_t LogWriter::droppable(uint64_t now_ns) {
+  size_t count = 0;
+  while (count + 1 < known_.size()) {
+    KnownSegment& oldest = known_[count];
+    if (!oldest.is_sealed || !oldest.is_named) break;
+    const bool is_unknown = options_.retention.age_ns != 0 && oldest.newest_ns == 0;
+    if (is_unknown && !oldest.is_asked) post_age(oldest, now_ns);
+    if (!is_droppable(oldest, known_[count + 1], known_.size() - count, now_ns)) break;
+    ++count;
+  }
+  return count;
+}
+
+void LogWriter::post_retire(std::vector<std::string> files) {
+  const uint64_t token = manifest_.epoch << 32 | number_;
+  post([disk = &disk_, options = options_, files = std::move(files), token] {
+    uint64_t index = 0;
+    // One that cannot be removed is in nobody's way; the next opening tries again.
+    for (const std::string& file : files) {
+      (void)retire(*disk, options, file, token ^ options.id.words[0] ^ ++index << 20);
+    }
+    return [](LogWriter&) {};
+  });
+}
+
+// First the manifest that permits it, then the files (L5).
+void LogWriter::post_manifest(size_t drop_count, uint64_t now_ns) {
+  is_writing_manifest_ = true;
+  Manifest next = manifest_;
+  fill_manifest(next, now_ns);
+  std::vector<std::string> dropped;
+  for (size_t index = 0; index < drop_count; ++index) dropped.push_back(known_[index].file);
+  if (drop_count != 0) {
+    next.first_number = known_[drop_count].number;
+    next.first = known_[drop_count].start;
+  }
+  post([disk = &disk_, folder = options_.folder, next, drop_count, dropped] {
+    Manifest stored = next;
+    const Status done = store_manifest(*disk, folder, stored);
+    std::optional<Fault> fault;
+    if (!done) fault = done.fault();
+    return [stored, fault, drop_count, dropped](LogWriter& log) {
+      log.is_writing_manifest_ = false;
+      if (fault) return log.fail(*fault);
+      log.manifest_ = stored;
+      for (size_t index = 0; index < drop_count; ++index) log.known_.pop_front();
+      if (!dropped.empty()) log.post_retire(dropped);
+    };
+  });
+}
+
+// What stands behind the end of a segment that was cut, or never filled, is given back to the disk.
+void LogWriter::post_punch(const SegmentFacts& facts) {
+  post([disk = &disk_, path = path_of(facts.file), from = facts.end_offset] {
+    auto segment = SegmentReader::open(*disk, path);
+    auto file = disk->open(path, DiskAccess::write);
+    if (segment && file) {
+      const uint64_t end = footer_offset(segment->header().segment_bytes);
+      if (from < end) (*file)->punch(from, end - from);
+    }
+    return [](LogWriter&) {};
+  });
+}
+
+void LogWriter::look_after(uint64_t now_ns, bool idle) {
+  if (failed_) return;
+  if (!next_ && !is_making_next_ && now_ns >= try_again_ns_) post_next(now_ns);
+  if (is_writing_manifest_) return;
+  const size_t count = droppable(now_ns);
+  const bool is_behind = idle && in_flight_.empty() && manifest_.durable != durable_;
+  if (count != 0 || is_behind) post_manifest(count, now_ns);
+}
+
+}  // namespace loopline::io
