@@ -51,6 +51,13 @@ void ring_armed(const Ring& ring, Write&& write) {
   }
 }
 
+// The same of one who moved `durable`: for readers that sleep until more is on disk.
+void ring_durable(const Ring& ring);
+inline void ring_durable_if_parked(const Ring& ring) {
+  if (somebody_parked(ring.control->durable_bell)) [[unlikely]]
+    ring_durable(ring);
+}
+
 // Wakes all readers: those in futexes and those in event loops.
 void ring_readers(const Ring& ring);
 inline void ring_readers_if_parked(const Ring& ring) {

@@ -199,6 +199,44 @@ Result<std::shared_ptr<Attached>> Attached::successor() {
   return make(std::move(*mapping), roster_, directory_);
 }
 
+Status Attached::clean_up_at(const Reader& reader) {
+  Janitor janitor = this->janitor();
+  uint32_t owner_slot = 0;
+  const uint64_t at = reader.at().first;
+  if (janitor.owner_of_open(at, owner_slot) != nobody) {
+    if (janitor.clean_producer(owner_slot) != Cleaned::broken) return ok();
+    return damaged("at position " + std::to_string(at) + ", its ring lock is");
+  }
+  const uint64_t side = ring_.side(at).load(std::memory_order_acquire);  // acquire [claim]
+  const bool seal_in_making = ring_.side_lap(side) == ring_.lap(at) &&
+                              Ring::side_owner(side) == seal_owner && !reader.ready();
+  if (!seal_in_making) return ok();
+  const auto next = successor();  // finishes it; who reads follows when it gets there
+  if (!next && next.fault().code() != FaultCode::closed) return next.fault();
+  return ok();
+}
+
+LogFacts Attached::log_facts() const {
+  const Pair gate = ring_.control->gate.pair.load(std::memory_order_acquire);  // acquire [cursor]
+  if (gate.first != no_cursor.first) {
+    auto before = attach_generation(header().generation - 1, Access::look);
+    if (before && log_gates(ring_of(*before))) {
+      return make(std::move(*before), roster_, directory_)->log_facts();
+    }
+  }
+  const LogLine& log = ring_.control->log;
+  LogFacts facts;
+  const uint64_t state = log.state.load(std::memory_order_acquire);    // acquire [log]
+  const SeatId flusher = log.flusher.load(std::memory_order_relaxed);  // relaxed: state acquired it
+  const uint64_t error = log.error.load(std::memory_order_relaxed);    // relaxed: likewise
+  if (state > static_cast<uint64_t>(LogState::failed)) return facts;   // garbage: nobody's
+  facts.state = static_cast<LogState>(state);
+  facts.error = static_cast<int>(error & 0xfff);
+  // What failed stays so until the log is opened anew, by whomever.
+  if (facts.state != LogState::failed && !roster_->alive(flusher)) facts.state = LogState::idle;
+  return facts;
+}
+
 bool Attached::lift_gate() {
   auto& gate = ring_.control->gate.pair;
   Pair held = gate.load(std::memory_order_acquire);  // acquire [cursor]

@@ -10,11 +10,18 @@
 
 #include "directory.h"
 #include "mapping.h"
+#include "reader.h"
 #include "repair.h"
 #include "ring.h"
 #include "roster.h"
 
 namespace loopline::shm {
+
+// How a file station's log is doing, for those who wait for it.
+struct LogFacts {
+  LogState state = LogState::idle;  // also when the flusher's thread is dead
+  int error = 0;                    // errno of disk_full and failed
+};
 
 class Attached {
  public:
@@ -47,6 +54,14 @@ class Attached {
   // What a handle does at the seal: finishes it if need be and opens what comes next.
   // closed: the station was removed.
   Result<std::shared_ptr<Attached>> successor();
+
+  // Whatever holds the next frame of `reader` open: a dead producer is repaired, a dead sealer's
+  // work finished. For those who may write the control lines.
+  Status clean_up_at(const Reader& reader);
+
+  // Of the log that what is behind `durable` waits for; while the ring before this one is not on
+  // disk, the log there. Maps that one: not for each round of a wait.
+  LogFacts log_facts() const;
 
   // Whether the gate may be lifted, and does it: nobody gates the predecessor any more.
   bool lift_gate();

@@ -83,6 +83,11 @@ void ring_readers(const Ring& ring) {
   ring_armed(ring, [&](uint32_t slot) { ring_bell_file(ring, slot); });
 }
 
+void ring_durable(const Ring& ring) {
+  shm::ring(ring.control->durable_bell);
+  ring_armed(ring, [&](uint32_t slot) { ring_bell_file(ring, slot); });
+}
+
 std::string bell_files_of(const std::string& folder, const RingHeader& header) {
   char uuid[20];
   std::snprintf(uuid, sizeof uuid, "%016" PRIx64, header.uuid[0]);

@@ -35,7 +35,8 @@ Result<Consumer> Consumer::open(std::shared_ptr<Attached> attached,
 }
 
 Status Consumer::bind(std::shared_ptr<Attached> attached, From from, Arrival arrival) {
-  const bool may_lose = options_.lossy || attached->header().when_full == WhenFull::drop_oldest;
+  const bool may_lose = options_.lossy || attached->header().when_full == WhenFull::drop_oldest ||
+                        attached->header().storage == Storage::file;
   if (attached->mapping().access() == Access::look && !may_lose) {
     return Fault(FaultCode::no_permission,
                  "station \"" + attached->name() +
@@ -124,7 +125,7 @@ Status Consumer::choose_start(From from, Pair oldest) {
     case From::Kind::sequence:
       pass_over_.sequence = from.value();
       if (from.value() != 0 && from.value() < oldest.second) {
-        note_gap(from.value(), oldest.second - from.value(), false);
+        note_gap({from.value(), oldest.second - from.value()}, false);
       }
       break;
     case From::Kind::time:
@@ -283,7 +284,7 @@ inline ReadOutcome Consumer::read_views(std::span<FrameView> views, size_t& coun
 Result<size_t> Consumer::read_lossy(std::span<FrameView> views) {
   if (gap_pending_.count != 0) {
     const Gap pending = std::exchange(gap_pending_, {});
-    note_gap(pending.first, pending.count, false);
+    note_gap(pending, false);
   }
   size_t count = 0;
   const ReadOutcome outcome = read_copies(views, count);
@@ -321,17 +322,20 @@ ReadOutcome Consumer::read_copies(std::span<FrameView> views, size_t& count) {
 // What the window took from us; on the way to our first message only what we asked for counts.
 void Consumer::note_lapped(bool behind_this_run) {
   const uint64_t end = reader_.at().second;
-  uint64_t first = end - reader_.take_lost();  // fillers before it were read
+  const uint64_t lost = end - reader_.take_lost();  // fillers before it were read
+  uint64_t first = lost;
   if (passing_) first = pass_over_.sequence == 0 ? end : std::max(first, pass_over_.sequence);
-  if (first < end) note_gap(first, end - first, behind_this_run);
+  const uint64_t position = first == lost ? reader_.lost_from().first : 0;
+  if (first < end) note_gap({first, end - first, position}, behind_this_run);
 }
 
-void Consumer::note_gap(uint64_t first, uint64_t count, bool behind_this_run) {
+void Consumer::note_gap(const Gap& more, bool behind_this_run) {
   Gap& gap = behind_this_run ? gap_pending_ : gap_;
-  if (gap.count == 0) gap.first = first;
-  gap.count += count;
+  const uint64_t count = gap.count + more.count;
+  if (gap.count == 0) gap = more;
+  gap.count = count;
   if (behind_this_run) return;  // counted when it moves in front of a run
-  lost_ += count;
+  lost_ += more.count;
   mine_->lost.store(lost_, std::memory_order_relaxed);  // relaxed: for people
 }
 
@@ -391,7 +395,7 @@ Status Consumer::rebind() {
 Status Consumer::follow(From from) {
   LL_TRY(next, attached_->successor());
   const bool was_reading = sealed_;
-  const uint64_t expected = reader_.at().second + 1;  // behind the seal frame
+  const Pair expected{reader_.at().first + unit_size, reader_.at().second + 1};  // behind the seal
   Consumer there;
   there.options_ = options_;
   LL_TRY_STATUS(
@@ -408,10 +412,39 @@ Status Consumer::follow(From from) {
   if (bell_file_) hand_on_bell(there);
   *this = std::move(there);
   if (!options_.lossy) (void)attached_->lift_gate();
-  if (was_reading && reader_.at().second > expected) {
-    note_gap(expected, reader_.at().second - expected, false);
+  const Pair at = reader_.at();
+  if (was_reading && at.second > expected.second) {
+    note_gap({expected.second, at.second - expected.second, expected.first}, false);
   }
   return ok();
+}
+
+Result<bool> Consumer::resume_at(Pair at) {
+  const OneThread::Use use(one_thread_);
+  LL_TRY_STATUS(ensure_here());
+  if (!options_.lossy) {
+    return Fault(FaultCode::unsupported, "this consumer of station \"" + attached_->name() +
+                                             "\" holds the ring back and misses nothing: it has "
+                                             "no other place to go on from");
+  }
+  for (;;) {
+    const auto& seal = attached_->ring().control->seal.at;
+    const uint64_t end = seal.load_first(std::memory_order_acquire);  // acquire [sealed]
+    if (end == 0 || at.first <= end) break;
+    sealed_ = false;  // we do not come from its end: what is between is not missed
+    LL_TRY_STATUS(follow(From::earliest));
+  }
+  const Ring& ring = attached_->ring();
+  const bool is_here = at.first >= ring.window_start().first && at.first <= ring.limit_now();
+  if (!is_here || at.first % unit_size != 0) return false;
+  reader_.restart(at);
+  static_cast<void>(reader_.take_lost());
+  gap_ = gap_pending_ = {};
+  sealed_ = false;
+  pass_over_ = {0, pass_over_.sequence, 0};
+  passing_ = !pass_over_.is_nothing();
+  LL_TRY_STATUS(publish(at));
+  return true;
 }
 
 Fault Consumer::evicted_fault() const {

@@ -7,10 +7,11 @@
 //
 // A lossless consumer gates the producers: its views point into the ring and stay valid until
 // release() or the next read(). A lossy one never holds anybody back: its views point into copies
-// of its own, and what it missed is reported by take_gap(). Headers of a whole run are walked
-// before the payloads are touched: reading at the producer's heels steals the line being written
-// (57 -> 20-36 ns at 256 B). One thread at a time; may move between threads; every call in a forked
-// child answers `forked`.
+// of its own, and what it missed is reported by take_gap(). All consumers of a file station are
+// lossy towards the ring: what they miss is on disk, and resume_at() brings them back. Headers of
+// a whole run are walked before the payloads are touched: reading at the producer's heels steals
+// the line being written (57 -> 20-36 ns at 256 B). One thread at a time; may move between threads;
+// every call in a forked child answers `forked`.
 #pragma once
 
 #include <memory>
@@ -39,6 +40,7 @@ struct ConsumerOptions {
 struct Gap {
   uint64_t first = 0;
   uint64_t count = 0;
+  uint64_t position = 0;  // of the first, in the log on disk too; 0: not known, look for `first`
 };
 
 // What a consumer passes over on its way to the first message it wants.
@@ -83,6 +85,12 @@ class Consumer {
   // What was missed before the run that read() returned last; count 0: nothing.
   Gap take_gap() { return std::exchange(gap_, {}); }
 
+  // For one who caught up elsewhere, in the log on disk: goes on at a true boundary, in this ring
+  // or in a later one, and forgets what gaps it was not told of. False: the window has passed it,
+  // or it is not there yet; nothing has changed then but perhaps the ring. What it asked for by
+  // time counts as found. Faults: unsupported (a lossless consumer), those of read().
+  Result<bool> resume_at(Pair at);
+
   // {position, sequence} of the next message.
   Pair at() const { return reader_.at(); }
   uint32_t slot() const { return slot_; }
@@ -110,7 +118,7 @@ class Consumer {
   void note_lapped(bool behind_this_run);
   Status rebind();
   Status follow(From from);
-  void note_gap(uint64_t first, uint64_t count, bool behind_this_run);
+  void note_gap(const Gap& more, bool behind_this_run);
   Result<size_t> read_lossless(std::span<FrameView> views);
   Result<size_t> read_lossy(std::span<FrameView> views);
   ReadOutcome read_views(std::span<FrameView> views, size_t& count);

@@ -9,7 +9,6 @@
 
 #include "armed.h"
 #include "consumer.h"
-#include "seal.h"
 
 namespace loopline::shm {
 namespace {
@@ -87,26 +86,6 @@ Bedside Consumer::lie_down() {
   return {&bell, ticket, &attached_->roster(), owner};
 }
 
-// Whatever holds our next frame open: a dead producer is repaired, a dead sealer's work finished.
-Status Consumer::clean_up_ahead() {
-  if (ghost_) return ok();
-  Janitor janitor = attached_->janitor();
-  uint32_t owner_slot = 0;
-  const Pair at = reader_.at();
-  const SeatId owner = janitor.owner_of_open(at.first, owner_slot);
-  if (owner != nobody) {
-    if (janitor.clean_producer(owner_slot) == Cleaned::broken) return corrupt_fault();
-    return ok();
-  }
-  const uint64_t side =
-      reader_.ring().side(at.first).load(std::memory_order_acquire);  // acquire [claim]
-  const bool seal_in_making = reader_.ring().side_lap(side) == reader_.ring().lap(at.first) &&
-                              Ring::side_owner(side) == seal_owner && !reader_.ready();
-  if (seal_in_making) {
-    const auto next = attached_->successor();  // finishes it; read() follows when it gets there
-    if (!next && next.fault().code() != FaultCode::closed) return next.fault();
-  }
-  return ok();
-}
+Status Consumer::clean_up_ahead() { return ghost_ ? ok() : attached_->clean_up_at(reader_); }
 
 }  // namespace loopline::shm

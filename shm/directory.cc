@@ -150,6 +150,7 @@ Status compare(const RingHeader& header, const RingOptions& options,
                   evict_text(options.evict_after_ns));
   differences.add(asked.timestamp, "timestamp", word_of(header.timestamp),
                   word_of(options.timestamp));
+  differences.add(asked.storage, "storage", word_of(header.storage), word_of(options.storage));
   differences.add(asked.partitions, "partitions", std::to_string(header.partitions),
                   std::to_string(options.partitions));
   if (differences.text.empty()) return ok();

@@ -48,7 +48,8 @@ class Directory {
   // fault names each difference. `asked` says which of them the caller really asked for.
   struct Asked {
     bool capacity = false, message_max = false, exclusive = false, when_full = false,
-         evict_after = false, timestamp = false, partitions = false, mode = false, owner = false;
+         evict_after = false, timestamp = false, partitions = false, mode = false, owner = false,
+         storage = false;
   };
   // `options` with what their factory says where the caller asked for nothing. Faults: corrupted
   // (the factory's file), invalid_argument (the two do not go together, no such owner).

@@ -189,6 +189,11 @@ void Editor::count_left(const Ring& ring, StationChange& change) const {
   change.bytes += end.first - std::min(end.first, begin.first);
 }
 
+// Who still reads it; its log is no consumer.
+uint64_t readers_of(const Ring& ring) {
+  return gating_count(ring->ring()) - (log_gates(ring->ring()) ? 1 : 0);
+}
+
 // With nobody in the ring left behind its file goes at once; else with its last reader (lift_gate).
 void Editor::give_back(const Ring& ring, StationChange& change) const {
   const RingHeader& header = ring->header();
@@ -198,7 +203,9 @@ void Editor::give_back(const Ring& ring, StationChange& change) const {
   const std::string path = directory_.ring_path(name_, header.partition, header.generation);
   if (is_free) ::unlink(path.c_str());
   if (is_free) return;
-  change.readers += std::max(gating_count(ring->ring()), 1u);
+  const uint64_t readers = readers_of(ring);
+  // One more, perhaps gone by now, kept it from being given back: or the disk did.
+  change.readers += header.storage == Storage::file ? readers : std::max<uint64_t>(readers, 1);
   change.unreturned_bytes += memory_of(options_of(header));
 }
 
@@ -303,7 +310,7 @@ Result<StationChange> Editor::preview(const StationEdit& edit) {
     ++change.rings;
     change.messages += end.second - std::min(end.second, begin.second);
     change.bytes += end.first - std::min(end.first, begin.first);
-    change.readers += gating_count(ring->ring());
+    change.readers += readers_of(ring);
   }
   return change;
 }

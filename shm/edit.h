@@ -45,7 +45,7 @@ struct StationChange {
   uint64_t messages = 0;    // in them, those without a message counted
   uint64_t bytes = 0;       // of these, with their headers
   uint64_t readers = 0;     // that hold one of them: its memory comes back when they are through
-  uint64_t unreturned_bytes = 0;  // of memory, until then
+  uint64_t unreturned_bytes = 0;  // of memory, until then, and until all of it is on disk
 };
 
 // Faults: not_found, invalid_argument, unsupported (what cannot change while a station lives; a

@@ -26,7 +26,7 @@
 
 namespace loopline::shm {
 
-constexpr uint32_t layout_version = 3;
+constexpr uint32_t layout_version = 4;
 constexpr uint64_t ring_magic = 0x474e4952'504f4f4c;    // "LOOPRING" as bytes
 constexpr uint64_t roster_magic = 0x54534f52'504f4f4c;  // "LOOPROST" as bytes
 
@@ -63,6 +63,8 @@ constexpr Pair no_cursor = {~0ull, 0};
 enum class TimestampKind : uint32_t { precise = 0, coarse = 1, off = 2 };
 // drop_oldest: no consumer holds the ring back, so that it is never full.
 enum class WhenFull : uint32_t { block = 0, reject = 1, drop_oldest = 2 };
+// file: a flusher writes the ring to a log on disk; producers wait for it, consumers never gate.
+enum class Storage : uint32_t { memory = 0, file = 1 };
 
 // Immutable once the file is linked into its folder.
 struct RingHeader {
@@ -87,10 +89,13 @@ struct RingHeader {
   uint32_t partitions;  // how many the station has
   uint64_t created_ns;
   uint64_t evict_after_ns;  // 0: readers may hold a full ring for ever
+  uint64_t log_uuid[2];     // of the log on disk; zero for memory
+  Storage storage;
+  uint32_t unused;  // 0
   char factory[64];
   char station[64];
 };
-static_assert(sizeof(RingHeader) == 272 && sizeof(RingHeader) <= page_size);
+static_assert(sizeof(RingHeader) == 296 && sizeof(RingHeader) <= page_size);
 
 // A doorbell and who sleeps by it; see bell.h.
 struct alignas(line_pitch) BellLine {
@@ -110,6 +115,22 @@ struct alignas(line_pitch) LockLine {
 struct alignas(line_pitch) SealLine {
   Atomic<uint64_t> state;
   AtomicPair at;  // where the seal frame stands: {position, sequence}; zero until it is claimed
+};
+
+enum class LogState : uint64_t {
+  idle = 0,  // nobody flushes
+  flushing = 1,
+  disk_full = 2,  // it waits for room
+  failed = 3,     // the disk did: nothing more is written until the log is opened anew
+};
+
+// How the log on disk is doing, by its flusher. `flushing` counts only while that thread lives.
+struct alignas(line_pitch) LogLine {
+  Atomic<uint64_t> state;    // LogState
+  Atomic<uint64_t> error;    // errno of disk_full and failed
+  Atomic<uint64_t> flusher;  // SeatId
+  Atomic<uint64_t> commits;  // times that `durable` moved, for people
+  Atomic<uint64_t> bytes;    // that it moved by, for people
 };
 
 // A producer's slot. `owner` is the only word repair acts on; the counters are for people.
@@ -136,22 +157,29 @@ struct alignas(line_pitch) CursorSlot {
 };
 
 struct ControlBlock {
-  PairLine hint;        // {position, sequence}: a boundary near the frontier; may lag, may regress
-  PairLine limit;       // packed, see LimitWord: the end of the window
-  PairLine start;       // where the log of this ring began; {0, 0}: an unborn successor
-  PairLine gate;        // holds a successor's window while its predecessor is still read
-  BellLine data_bell;   // rung by commits; consumers sleep by it
-  BellLine space_bell;  // rung by cursors that move or leave; producers sleep by it
-  LockLine lock;        // the ring lock: repair, reaping, sealing
+  PairLine hint;   // {position, sequence}: a boundary near the frontier; may lag, may regress
+  PairLine limit;  // packed, see LimitWord: the end of the window
+  PairLine start;  // where the log of this ring began; {0, 0}: an unborn successor
+  PairLine gate;   // holds a successor's window while its predecessor is still read
+  // Up to where the ring is on disk. It gates from birth and is the station's, not a process's;
+  // {0, 0} in an unborn successor, no_cursor when all is on disk, or nothing ever will be (memory).
+  PairLine durable;
+  BellLine data_bell;     // rung by commits; consumers sleep by it
+  BellLine space_bell;    // rung by cursors that move or leave; producers sleep by it
+  BellLine durable_bell;  // rung when `durable` moves or the log's state changes
+  LockLine lock;          // the ring lock: repair, reaping, sealing
   SealLine seal;
+  LogLine log;
   alignas(line_pitch) Atomic<uint32_t> cursor_count;  // cursor slots ever used; only grows
   alignas(line_pitch) Atomic<uint64_t> repairs;       // dead producers cleaned up after
   Atomic<uint64_t> reaped;                            // dead cursors released
   Atomic<uint64_t> fillers;                           // frames completed for the dead
   Atomic<uint64_t> evicted;                           // readers detached, see evict.h
 };
-static_assert(sizeof(ControlBlock) == 10 * line_pitch + 0);
-static_assert(offsetof(ControlBlock, limit) == 128 && offsetof(ControlBlock, lock) == 768);
+static_assert(sizeof(ControlBlock) == 13 * line_pitch);
+static_assert(offsetof(ControlBlock, limit) == 128 && offsetof(ControlBlock, durable) == 512);
+static_assert(offsetof(ControlBlock, durable_bell) == 896 && offsetof(ControlBlock, lock) == 1024);
+static_assert(offsetof(ControlBlock, seal) == 1152 && offsetof(ControlBlock, log) == 1280);
 static_assert(sizeof(ProducerSlot) == line_pitch && sizeof(CursorSlot) == line_pitch);
 static_assert(offsetof(CursorSlot, owner) == 16 && offsetof(CursorSlot, shown) == 32);
 

@@ -71,6 +71,8 @@ RingOptions options_of(const RingHeader& header) {
   options.timestamp = header.timestamp;
   options.producer_slots = header.producer_slots;
   options.cursor_slots = header.cursor_slots;
+  options.storage = header.storage;
+  options.log_uuid = {header.log_uuid[0], header.log_uuid[1]};
   return options;
 }
 
@@ -94,6 +96,16 @@ const char* word_of(TimestampKind kind) {
       return "coarse";
     case TimestampKind::off:
       return "off";
+  }
+  return "unknown";
+}
+
+const char* word_of(Storage storage) {
+  switch (storage) {
+    case Storage::memory:
+      return "memory";
+    case Storage::file:
+      return "file";
   }
   return "unknown";
 }

@@ -5,6 +5,7 @@
 // geometry is validated against the file and copied; nothing reads it from shared memory again.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,6 +40,10 @@ struct RingOptions {
   uint32_t mode = 0660;
   FileOwner owner;
   bool born = true;  // false: a successor whose start is not known yet
+  Storage storage = Storage::memory;
+  std::array<uint64_t, 2> log_uuid{};  // of a file station's log
+  // {position, sequence} at which it is born: where the log on disk ended. Else {capacity, 1}.
+  std::optional<Pair> start;
 };
 
 class Mapping {
@@ -99,6 +104,7 @@ uint64_t memory_of(const RingOptions& options);
 // As the command line has them: "drop-oldest", "precise".
 const char* word_of(WhenFull when_full);
 const char* word_of(TimestampKind kind);
+const char* word_of(Storage storage);
 
 // Where things stand in a ring file of these options.
 struct Geometry {

@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -59,6 +60,8 @@ Result<RingHeader> make_header(const RingOptions& options, const uint64_t roster
   header.partitions = options.partitions;
   header.generation = options.generation;
   header.created_ns = utc_ns();
+  header.storage = options.storage;
+  std::copy(options.log_uuid.begin(), options.log_uuid.end(), header.log_uuid);
   options.factory.copy(header.factory, sizeof header.factory - 1);
   options.station.copy(header.station, sizeof header.station - 1);
   header.header_hash = hash_of(header);
@@ -151,9 +154,13 @@ void init_control(const Mapping::State& state, const RingOptions& options) {
   for (uint32_t index = 0; index < options.cursor_slots; ++index) {
     cursors[index].cursor.store(no_cursor, std::memory_order_relaxed);  // relaxed: likewise
   }
+  // Whether it gates is said before birth: that is how give_birth() knows a file station's ring.
+  const Pair first = options.start.value_or(Pair{options.capacity, 1});
+  const Pair on_disk = options.born ? first : Pair{};
+  control.durable.pair.store(options.storage == Storage::file ? on_disk : no_cursor,
+                             std::memory_order_relaxed);  // relaxed: likewise
   if (!options.born) return;  // its start, and with it hint and limit, come from its predecessor
-  const Pair first{options.capacity, 1};
-  const LimitWord limit{2 * options.capacity, 1, 0};
+  const LimitWord limit{first.first + options.capacity, first.second, 0};
   control.start.pair.store(first, std::memory_order_relaxed);         // relaxed: likewise
   control.hint.pair.store(first, std::memory_order_relaxed);          // relaxed: likewise
   control.limit.pair.store(limit.pack(), std::memory_order_relaxed);  // relaxed: likewise
@@ -170,6 +177,25 @@ Result<std::unique_ptr<Mapping::State>> fill(File file, const RingHeader& header
                          Access::produce));
   init_control(*state, options);
   return std::move(state);
+}
+
+// What does not go with where its messages are kept, and where its log begins.
+std::optional<std::string> wrong_in_storage(const RingOptions& options) {
+  if (options.storage == Storage::file) {
+    const std::string why = " is for memory stations: consumers of a file station never hold it";
+    if (options.when_full == WhenFull::drop_oldest) return "when-full drop-oldest" + why;
+    if (options.evict_after_ns != 0) return "evict-after" + why;
+  }
+  const bool has_log = options.log_uuid[0] != 0 || options.log_uuid[1] != 0;
+  if (options.storage == Storage::memory && has_log) return "a memory station has no log";
+  if (!options.start) return {};
+  const Pair at = *options.start;
+  const bool is_place = at.first != 0 && at.first % unit_size == 0 && at.first <= position_max;
+  // Each frame before it took a unit at least.
+  const bool is_number = at.second != 0 && at.second <= at.first / unit_size + 1;
+  if (is_place && is_number && options.born) return {};
+  return "a ring cannot begin at position " + std::to_string(at.first) + " with sequence " +
+         std::to_string(at.second);
 }
 
 }  // namespace
@@ -211,6 +237,7 @@ std::optional<std::string> wrong_in(const RingOptions& options, uint64_t capacit
     return "evict-after cannot be " + format_duration(options.evict_after_ns) +
            ": it is off, or at least " + format_duration(evict_after_min_ns);
   }
+  if (const auto wrong = wrong_in_storage(options)) return wrong;
   if ((options.mode & ~0777u) != 0 || (options.mode & 0600u) != 0600u) {
     return "mode cannot be " + mode_text(options.mode) +
            " (0600 to 0777, and the owner may always read and write)";

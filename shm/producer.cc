@@ -91,6 +91,7 @@ Producer& Producer::operator=(Producer&& other) noexcept {
   close();
   wait_kind = other.wait_kind;
   attached_ = std::move(other.attached_);
+  left_ = std::move(other.left_);
   claimer_ = other.claimer_;
   mine_ = std::exchange(other.mine_, nullptr);
   bell_ = other.bell_;
@@ -156,6 +157,8 @@ Status Producer::rebind() {
 // bind() follows again when that ring is sealed too; generations only grow.
 Status Producer::follow() {
   LL_TRY(next, attached_->successor());
+  std::erase_if(left_, [](const auto& ring) { return !log_gates(ring->ring()); });
+  if (messages_ != 0 && log_gates(attached_->ring())) left_.push_back(attached_);
   close();
   return bind(std::move(next));
 }
@@ -223,9 +226,11 @@ Status Producer::make_room(uint64_t end, Waiter& waiter) {
 Status Producer::wait_out(uint64_t end, const Advance& held, Waiter& waiter) {
   const bool gated = held.outcome == AdvanceOutcome::gated;
   const bool at_gate = gated && held.blocker == blocker_is_gate;
+  const bool at_log = gated && held.blocker == blocker_is_log;
   const bool looks_around = waiter.time_to_look_around();  // not at each round: it maps a ring
   if (at_gate && looks_around && attached_->lift_gate()) return ok();
-  if (!at_gate && looks_around) {
+  if (looks_around) LL_TRY_STATUS(check_log(held));
+  if (!at_gate && !at_log && looks_around) {
     Janitor janitor = attached_->janitor();
     const Cleaned cleaned =
         gated ? janitor.clean_cursor(held.blocker) : janitor.clean_producer(held.blocker);
@@ -242,9 +247,10 @@ Status Producer::wait_out(uint64_t end, const Advance& held, Waiter& waiter) {
     BellLine& bell = gated ? attached_->ring().control->space_bell : *bell_;
     const uint32_t ticket = prepare_to_park(bell, 1u << (slot_ & 31));
     const Advance again = advance(attached_->ring(), end);
-    if (again.outcome == held.outcome && again.blocker == held.blocker) {
+    const bool is_same = again.outcome == held.outcome && again.blocker == held.blocker;
+    if (is_same && check_log(held)) {
       SeatId watched = nobody;
-      if (held.blocker != blocker_is_gate) {
+      if (!at_gate && !at_log) {
         const auto& owner = gated ? attached_->ring().cursors[held.blocker].owner
                                   : attached_->ring().producers[held.blocker].owner;
         watched = owner.load(std::memory_order_acquire) & ~repairing_bit;  // acquire [slot]
@@ -258,7 +264,7 @@ Status Producer::wait_out(uint64_t end, const Advance& held, Waiter& waiter) {
 
 // Detaches the reader that holds the ring, once it has done so for evict-after.
 bool Producer::evict(const Advance& held, Waiter& waiter) {
-  if (!waiter.time_to_look_around()) return false;
+  if (!waiter.time_to_look_around() || held.blocker == blocker_is_log) return false;
   std::shared_ptr<Attached> theirs = attached_;
   uint32_t slot = held.blocker;
   if (slot == blocker_is_gate) theirs = attached_->behind_gate(slot);
@@ -271,8 +277,13 @@ bool Producer::evict(const Advance& held, Waiter& waiter) {
 
 Fault Producer::full_fault(const Waiter& waiter, const Advance& held) const {
   const bool gated = held.outcome == AdvanceOutcome::gated;
+  const bool at_gate = gated && held.blocker == blocker_is_gate;
+  const bool at_log = gated && held.blocker == blocker_is_log;
+  // Consumers of a file station hold nothing: behind its gate is a ring that is not on disk.
+  const bool is_file = attached_->header().storage == Storage::file;
+  if (at_log || (at_gate && is_file)) return full_log_fault(waiter, attached_->log_facts());
   std::string who = "a reader of the ring before it";
-  if (held.blocker != blocker_is_gate) {
+  if (!at_gate) {
     const Ring& ring = attached_->ring();
     const auto& owner =
         gated ? ring.cursors[held.blocker].owner : ring.producers[held.blocker].owner;

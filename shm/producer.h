@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <vector>
 
 #include "armed.h"
 #include "attached.h"
@@ -71,6 +72,12 @@ class Producer {
     return ok();
   }
   Status abort(OpenFrame& frame);
+  // Of a file station: until what this handle published before `end_position` is on disk, with all
+  // that stands before it; true then. With deadline 0 only a look: false is not yet. Faults: where
+  // it may wait: io_error (the disk failed) and no_space (it is full; both at once: the message is
+  // visible and not durable, and with the second may still become so), timed_out (says whether
+  // anybody flushes), closed (removed before); unsupported (a memory station), forked, fenced.
+  Result<bool> wait_durable(uint64_t end_position, uint64_t deadline_ns);
 
   uint64_t identity() const { return identity_; }
   uint32_t slot() const { return slot_; }
@@ -89,6 +96,9 @@ class Producer {
   bool evict(const Advance& held, Waiter& waiter);
   Fault too_large(uint64_t body_size) const;
   Fault full_fault(const Waiter& waiter, const Advance& held) const;
+  Fault full_log_fault(const Waiter& waiter, const LogFacts& log) const;
+  Status check_log(const Advance& held) const;
+  std::shared_ptr<Attached> published_in(uint64_t end_position) const;
   void finish(OpenFrame& frame) {
     frame.open = false;
     if (somebody_parked(*bell_)) [[unlikely]]
@@ -108,6 +118,7 @@ class Producer {
   }
 
   std::shared_ptr<Attached> attached_;
+  std::vector<std::shared_ptr<Attached>> left_;  // rings we published in, not yet all on disk
   Claimer claimer_;
   ProducerSlot* mine_ = nullptr;
   BellLine* bell_ = nullptr;

@@ -149,9 +149,12 @@ Result<RingOptions> Directory::with_defaults(RingOptions options, const Asked& a
   fill_in(asked.partitions, settings.partitions, options.partitions);
   fill_in(asked.message_max, settings.max_message, options.message_max);
   fill_in(asked.exclusive, settings.exclusive, options.exclusive);
-  fill_in(asked.when_full, settings.when_full, options.when_full);
-  // Where no consumer holds the ring, nobody is evicted: a default that says so is not meant.
-  const bool may_evict = options.when_full != WhenFull::drop_oldest;
+  // Where no consumer holds the ring, nobody is evicted, and what waits for its disk drops nothing:
+  // a default that says so is not meant.
+  const bool is_file = options.storage == Storage::file;
+  const bool drops = settings.when_full == WhenFull::drop_oldest;
+  if (!is_file || !drops) fill_in(asked.when_full, settings.when_full, options.when_full);
+  const bool may_evict = !is_file && options.when_full != WhenFull::drop_oldest;
   if (may_evict) fill_in(asked.evict_after, settings.evict_after_ns, options.evict_after_ns);
   fill_in(asked.timestamp, settings.timestamp, options.timestamp);
   fill_in(asked.mode, settings.mode, options.mode);

@@ -7,6 +7,7 @@ ReadOutcome Reader::fall_behind() {
   const Pair oldest = ring_.window_start();
   if (oldest.first <= at_.first)
     return ReadOutcome::none;  // limit is behind what we saw: look again
+  if (lost_ == 0) lost_from_ = at_;
   lost_ += oldest.second - at_.second;
   restart(oldest);
   return ReadOutcome::lapped;

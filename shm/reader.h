@@ -51,6 +51,12 @@ class Reader {
     return ReadOutcome::corrupt;
   }
 
+  // The next frame of any kind: fillers are handed out, the seal is shown and not passed.
+  ReadOutcome next_frame(FrameView& view) {
+    uint64_t word;
+    return accept(word) ? take(word, view) : ReadOutcome::none;
+  }
+
   // The next message copied into `buffer`, which holds frames of any size this ring allows.
   ReadOutcome next_copy(FrameView& view, std::byte* buffer);
 
@@ -63,8 +69,9 @@ class Reader {
 
   // {position, sequence} of the next frame.
   Pair at() const { return at_; }
-  // Sequences that next_copy had to leave out since the last call.
+  // Sequences that next_copy had to leave out since the last call, and the place of the first.
   uint64_t take_lost() { return std::exchange(lost_, 0); }
+  Pair lost_from() const { return lost_from_; }
   // Goes on from another boundary, verifying.
   void restart(Pair at) {
     at_ = at;
@@ -96,9 +103,6 @@ class Reader {
     if (bytes > ring_.units_max * unit_size || sequence != at_.second) [[unlikely]] {
       return ReadOutcome::corrupt;
     }
-    if (meta_type(meta) != FrameType::message && (word & word_filler) == 0) [[unlikely]] {
-      return meta_type(meta) == FrameType::seal ? ReadOutcome::sealed : ReadOutcome::corrupt;
-    }
     view.position = at_.first;
     view.sequence = sequence;
     view.timestamp = frame.timestamp.load(std::memory_order_relaxed);  // relaxed: word acquired it
@@ -106,6 +110,9 @@ class Reader {
     view.body_size = meta_body(meta);
     view.type = meta_type(meta);
     view.flags = meta_flags(meta);
+    if (meta_type(meta) != FrameType::message && (word & word_filler) == 0) [[unlikely]] {
+      return meta_type(meta) == FrameType::seal ? ReadOutcome::sealed : ReadOutcome::corrupt;
+    }
     at_ = {at_.first + bytes, at_.second + 1};
     verify_ = (word & word_next_verify) != 0;
     return ReadOutcome::frame;
@@ -117,6 +124,7 @@ class Reader {
   Pair at_;
   bool verify_ = true;
   uint64_t lost_ = 0;
+  Pair lost_from_;
 };
 
 }  // namespace loopline::shm

@@ -54,6 +54,13 @@ std::optional<std::string> senseless(const RingHeader& header) {
   if (header.evict_after_ns != 0 && header.when_full == WhenFull::drop_oldest) {
     return std::string("readers to evict, where none holds the ring");
   }
+  if (header.storage > Storage::file) return std::string("an unknown kind of storage");
+  const bool has_log = header.log_uuid[0] != 0 || header.log_uuid[1] != 0;
+  const bool may_lose = header.when_full == WhenFull::drop_oldest || header.evict_after_ns != 0;
+  if (header.storage == Storage::memory && has_log) return std::string("a log, kept in memory");
+  if (header.storage == Storage::file && may_lose) {
+    return std::string("a log on disk, and readers that lose or are evicted");
+  }
   if (header.partitions == 0 || header.partitions > partitions_max) {
     return std::to_string(header.partitions) + " partitions";
   }

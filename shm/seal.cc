@@ -32,6 +32,10 @@ void give_birth(const Ring& successor, Pair start) {
   // Nobody attaches before `start` is there, and we hold the predecessor's lock: a repetition after
   // a death writes the same values.
   ControlBlock& control = *successor.control;
+  const Pair durable = control.durable.pair.load(std::memory_order_relaxed);  // relaxed: ours yet
+  if (durable.first != no_cursor.first) {
+    control.durable.pair.store(start, std::memory_order_relaxed);  // relaxed: start releases it
+  }
   control.gate.pair.store(start, std::memory_order_relaxed);  // relaxed: start releases it
   control.hint.pair.store(start, std::memory_order_relaxed);  // relaxed: start releases it
   const LimitWord limit{start.first + successor.capacity, start.second, 0};

@@ -35,6 +35,8 @@ Slowest slowest_cursor(const Ring& ring) {
   Slowest slowest;
   slowest.consider(ring.control->gate.pair.load(std::memory_order_acquire),  // acquire [cursor]
                    blocker_is_gate);
+  slowest.consider(ring.control->durable.pair.load(std::memory_order_acquire),  // acquire [cursor]
+                   blocker_is_log);
   consider_readers(ring, slowest);
   return slowest;
 }
@@ -47,13 +49,14 @@ bool move_limit(const Ring& ring, Pair loaded, Pair to) {
       std::memory_order_relaxed);                      // relaxed: the caller looks again
 }
 
-// Nobody gates: over the oldest committed frames, until `end` fits, and a sixteenth of the ring
-// more so that the next claims need not walk. Every read is checked at once by the CAS from
-// `loaded`: a window that moved under us makes it fail (R6).
-Advance walk_oldest(const Ring& ring, Pair loaded, uint64_t end) {
+// No reader gates: over the oldest committed frames, until `end` fits, and a sixteenth of the ring
+// more so that the next claims need not walk; not past `bound`, a boundary. Every read is checked
+// at once by the CAS from `loaded`: a window that moved under us makes it fail (R6).
+Advance walk_oldest(const Ring& ring, Pair loaded, uint64_t end, uint64_t bound) {
   const auto limit = LimitWord::unpack(loaded);
   const Pair from{limit.position - ring.capacity, limit.sequence};
-  const uint64_t target = std::min(end + ring.capacity / 16 - ring.capacity, limit.position);
+  const uint64_t wanted = std::min(end + ring.capacity / 16 - ring.capacity, limit.position);
+  const uint64_t target = std::min(wanted, bound);
   Advance stop{AdvanceOutcome::moved};
   const MeantRace until_the_cas;
   Pair at = from;
@@ -77,6 +80,10 @@ Advance walk_oldest(const Ring& ring, Pair loaded, uint64_t end) {
     at = {at.first + ring.side_bytes(side), at.second + 1};
   }
   if (at.first == from.first) return stop;
+  if (at.first > bound) {  // no frame of ours goes over a boundary: garbage, or a newer lap's
+    const bool moved = ring.limit_now() != limit.position;
+    return {moved ? AdvanceOutcome::moved : AdvanceOutcome::corrupt};
+  }
   move_limit(ring, loaded, at);  // failed: somebody else moved it, or joined; both are progress
   return {AdvanceOutcome::moved};
 }
@@ -91,7 +98,7 @@ Advance advance(const Ring& ring, uint64_t end) {
   if (end > position_max) return {AdvanceOutcome::used_up};
   if (limit.position < ring.capacity) return {AdvanceOutcome::corrupt};
   const Slowest slowest = slowest_cursor(ring);
-  if (!slowest.any) return walk_oldest(ring, loaded, end);
+  if (!slowest.any) return walk_oldest(ring, loaded, end, ~0ull);
   const uint64_t target = slowest.cursor.first + ring.capacity;
   if (slowest.cursor.first > limit.position || target % unit_size != 0) {
     // Either a cursor no reader of ours wrote, or limit moved on after we loaded it.
@@ -99,6 +106,7 @@ Advance advance(const Ring& ring, uint64_t end) {
     return {moved ? AdvanceOutcome::moved : AdvanceOutcome::corrupt, slowest.slot};
   }
   if (target <= limit.position) return {AdvanceOutcome::gated, slowest.slot};
+  if (slowest.slot == blocker_is_log) return walk_oldest(ring, loaded, end, slowest.cursor.first);
   move_limit(ring, loaded, slowest.cursor);  // failed: as above
   if (target >= end) return {AdvanceOutcome::moved};
   return {AdvanceOutcome::gated, slowest.slot};
@@ -177,12 +185,18 @@ std::optional<uint32_t> slowest_reader(const Ring& ring) {
   return slowest.slot;
 }
 
+bool log_gates(const Ring& ring) {
+  return ring.control->durable.pair.load_first(std::memory_order_acquire) !=
+         no_cursor.first;  // acquire [cursor]
+}
+
 uint32_t gating_count(const Ring& ring) {
   // Between the seal that the caller saw and the cursors: a joiner we miss here sees that seal.
   fence(std::memory_order_seq_cst);  // seq_cst [seal]
   uint32_t count = 0;
   const Pair gate = ring.control->gate.pair.load(std::memory_order_acquire);  // acquire [cursor]
   if (gate.first != no_cursor.first) ++count;
+  if (log_gates(ring)) ++count;
   const uint32_t slots = ring.cursors_in_use();
   for (uint32_t index = 0; index < slots; ++index) {
     const Pair cursor =

@@ -37,6 +37,7 @@ class RingArena {
     ring = shm::Ring::over(control, producers, cursors, side, bytes_, arena_capacity, 4, 4);
     for (uint32_t slot = 0; slot < 4; ++slot) cursors[slot].cursor.store(shm::no_cursor, plain);
     control->gate.pair.store(shm::no_cursor, plain);
+    control->durable.pair.store(shm::no_cursor, plain);
     control->start.pair.store({start, 1}, plain);
     control->hint.pair.store({start, 1}, plain);
     control->limit.pair.store(shm::LimitWord{start + arena_capacity, 1, 0}.pack(), plain);
@@ -48,8 +49,10 @@ class RingArena {
     name_location(&ring.control->hint, "hint");
     name_location(&ring.control->limit, "limit");
     name_location(&ring.control->gate, "gate");
+    name_location(&ring.control->durable, "durable");
     name_location(&ring.control->data_bell.doorbell, "data doorbell");
     name_location(&ring.control->space_bell.doorbell, "space doorbell");
+    name_location(&ring.control->durable_bell.doorbell, "durable doorbell");
     name_location(&ring.control->seal.state, "seal state");
     for (uint32_t slot = 0; slot < 4; ++slot) {
       name_location(&ring.cursors[slot], "cursor " + std::to_string(slot));

@@ -146,6 +146,40 @@ TEST_F(Stations, ThatDifferFromWhatIsAskedAreRefusedWithEachDifference) {
   EXPECT_TRUE(directory_.open_or_create(ring(), {true, true, true, true, true}, Access::look));
 }
 
+TEST_F(Stations, KeptInAFileAreToldFromThoseInMemory) {
+  RingOptions options = ring();
+  options.storage = Storage::file;
+  options.log_uuid = {7, 8};
+  options.start = Pair{640, 9};
+  const auto made = must(directory_.create(options));
+  EXPECT_EQ(made.header().storage, Storage::file);
+  const RingOptions same = options_of(made.header());
+  EXPECT_EQ(same.storage, Storage::file);
+  EXPECT_EQ(same.log_uuid, options.log_uuid);
+  EXPECT_EQ(made.control().hint.pair.load(std::memory_order_relaxed), (Pair{640, 9}));
+  const Fault other =
+      fault_of(directory_.open_or_create(ring(), {.storage = true}, Access::produce));
+  EXPECT_NE(other.message().find("storage is file, not memory"), std::string::npos);
+}
+
+TEST_F(Stations, KeptInAFileLoseNothingToProducers) {
+  RingOptions options = ring();
+  options.storage = Storage::file;
+  options.when_full = WhenFull::drop_oldest;
+  EXPECT_EQ(*wrong_in(options),
+            "when-full drop-oldest is for memory stations: consumers of a file station never hold "
+            "it");
+  options.when_full = WhenFull::block;
+  options.evict_after_ns = 5'000'000'000;
+  EXPECT_EQ(wrong_in(options)->substr(0, 38), "evict-after is for memory stations: co");
+  options.evict_after_ns = 0;
+  EXPECT_FALSE(wrong_in(options));
+  for (const Pair start : {Pair{0, 1}, Pair{64, 0}, Pair{65, 1}, Pair{64, 3}, Pair{~63ull, 1}}) {
+    options.start = start;
+    EXPECT_TRUE(wrong_in(options)) << start.first;
+  }
+}
+
 TEST_F(Stations, AreOneForAllWhoRaceForThem) {
   constexpr int process_count = 8;
   constexpr int round_count = 50;

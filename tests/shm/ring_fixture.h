@@ -51,6 +51,14 @@ inline RingOptions tiny_ring(uint64_t capacity = tiny_capacity) {
   return options;
 }
 
+// One whose log the test keeps itself.
+inline RingOptions file_ring(uint64_t capacity = tiny_capacity) {
+  RingOptions options = tiny_ring(capacity);
+  options.storage = Storage::file;
+  options.log_uuid = {1, 2};
+  return options;
+}
+
 inline Ring ring_over(const Mapping& mapping) {
   const RingHeader& header = mapping.header();
   return Ring::over(&mapping.control(), mapping.producers(), mapping.cursors(), mapping.side(),

@@ -86,6 +86,20 @@ TEST(Seal, LetsASuccessorBeBornWhereItEnds) {
   EXPECT_EQ(successor.read_all(), texts("first"));
 }
 
+TEST(Seal, LetsTheSuccessorsLogGateFromItsBirth) {
+  for (const Storage storage : {Storage::memory, Storage::file}) {
+    RingOptions options = storage == Storage::file ? file_ring() : tiny_ring();
+    options.born = false;
+    BareRing successor(options);
+    const auto& durable = successor.control().durable.pair;
+    const Pair start{20 * tiny_capacity + 64, 1000};
+    give_birth(successor.ring(), start);
+    const bool is_file = storage == Storage::file;
+    EXPECT_EQ(durable.load(std::memory_order_acquire), is_file ? start : no_cursor);
+    EXPECT_EQ(gating_count(successor.ring()), is_file ? 2u : 1u);
+  }
+}
+
 TEST(Seal, IsNotPutOnGarbage) {
   BareRing ring;
   for (uint64_t unit = 0; unit < tiny_capacity / unit_size; ++unit) {

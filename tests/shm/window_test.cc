@@ -208,6 +208,79 @@ TEST(Window, IsHeldByItsGateLikeByACursor) {
   EXPECT_EQ(held.blocker, blocker_is_gate);
 }
 
+// ---- a ring that waits for its log -----------------------------------------
+
+void set_durable(const BareRing& ring, Pair at) {
+  ring.control().durable.pair.store(at, std::memory_order_release);
+}
+
+TEST(Window, IsHeldByItsLogFromBirthWithNobodyThere) {
+  BareRing ring(file_ring());
+  Claimer claimer = ring.claimer(0);
+  fill_window(ring, claimer);
+  EXPECT_TRUE(log_gates(ring.ring()));
+  EXPECT_EQ(gating_count(ring.ring()), 1u);
+  EXPECT_FALSE(slowest_reader(ring.ring()));
+  const Advance held = advance(ring.ring(), needed(ring));
+  EXPECT_EQ(held.outcome, AdvanceOutcome::gated);
+  EXPECT_EQ(held.blocker, blocker_is_log);
+  EXPECT_EQ(limit_of(ring), 2 * tiny_capacity);
+}
+
+TEST(Window, PassesWhatIsOnDiskOnlyAsFarAsSomebodyNeedsRoom) {
+  BareRing ring(file_ring());
+  Claimer claimer = ring.claimer(0);
+  fill_window(ring, claimer);
+  set_durable(ring, frontier(ring));
+  EXPECT_EQ(advance(ring.ring(), needed(ring)).outcome, AdvanceOutcome::moved);
+  const uint64_t needed_units = 1 + tiny_capacity / 16 / unit_size;
+  EXPECT_EQ(ring->window_start(),
+            (Pair{tiny_capacity + needed_units * unit_size, 1 + needed_units}));
+}
+
+TEST(Window, NeverPassesWhatIsNotOnDisk) {
+  BareRing ring(file_ring());
+  Claimer claimer = ring.claimer(0);
+  fill_window(ring, claimer);
+  const Pair durable{tiny_capacity + 3 * unit_size, 4};
+  set_durable(ring, durable);
+  EXPECT_EQ(advance(ring.ring(), needed(ring) + 6 * unit_size).outcome, AdvanceOutcome::moved);
+  EXPECT_EQ(ring->window_start(), durable);
+  const Advance held = advance(ring.ring(), needed(ring));
+  EXPECT_EQ(held.outcome, AdvanceOutcome::gated);
+  EXPECT_EQ(held.blocker, blocker_is_log);
+}
+
+TEST(Window, IsHeldByWhoeverIsFurthestBehindBesideItsLog) {
+  BareRing ring(file_ring());
+  Claimer claimer = ring.claimer(0);
+  const GatingCursor reader(ring);
+  fill_window(ring, claimer);
+  set_durable(ring, frontier(ring));
+  EXPECT_EQ(advance(ring.ring(), needed(ring)).blocker, reader.slot());
+  reader.move_to(frontier(ring));
+  EXPECT_EQ(advance(ring.ring(), needed(ring)).outcome, AdvanceOutcome::moved);
+}
+
+TEST(Window, CallsALogBeyondItselfCorrupt) {
+  for (const uint64_t position : {3 * tiny_capacity, ~uint64_t{63}, tiny_capacity + 7}) {
+    BareRing ring(file_ring());
+    Claimer claimer = ring.claimer(0);
+    fill_window(ring, claimer);
+    set_durable(ring, {position, 9});
+    EXPECT_EQ(advance(ring.ring(), needed(ring)).outcome, AdvanceOutcome::corrupt) << position;
+  }
+}
+
+TEST(Window, CallsALogInsideAFrameCorrupt) {
+  BareRing ring(file_ring());
+  Claimer claimer = ring.claimer(0);
+  for (int count = 0; count < 7; ++count) ring.put(claimer, std::string(480, 'x'));
+  set_durable(ring, {tiny_capacity + unit_size, 2});
+  EXPECT_EQ(advance(ring.ring(), needed(ring)).outcome, AdvanceOutcome::corrupt);
+  EXPECT_EQ(limit_of(ring), 2 * tiny_capacity);
+}
+
 TEST(Window, EndsWhereThePositionsEnd) {
   BareRing ring;
   EXPECT_EQ(advance(ring.ring(), position_max + unit_size).outcome, AdvanceOutcome::used_up);
