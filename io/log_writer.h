@@ -24,17 +24,11 @@
 
 #include "chores.h"
 #include "log/examine.h"
+#include "log/station_conf.h"
 #include "shm/name.h"
 #include "storage.h"
 
 namespace loopline::io {
-
-// What may be dropped, in whole segments, never the last one; 0: no such bound.
-struct Retention {
-  uint64_t age_ns = 0;
-  uint64_t messages = 0;
-  uint64_t bytes = 0;
-};
 
 struct LogOptions {
   std::string folder;

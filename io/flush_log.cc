@@ -1,0 +1,228 @@
+// FlushLog: runs of frames found in the ring, copied, hashed and sent; the watermark brought back.
+#include "flush_log.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "fused.h"
+#include "shm/base/clock.h"
+#include "shm/bell.h"
+
+namespace loopline::io {
+namespace {
+
+constexpr uint64_t batch_bytes_max = 1u << 20;
+constexpr size_t in_flight_max = 4;  // of one log: more gains nothing (LOG.md: 2-4)
+constexpr uint64_t idle_after_ns = 1'000'000'000;
+constexpr uint64_t look_again_ns = 100'000'000;
+constexpr uint32_t flusher_bit = 1;  // of a bell's sleepers; others may use it too
+
+LogPlace place_of(Pair pair) { return {pair.first, pair.second}; }
+Pair pair_of(LogPlace place) { return {place.position, place.sequence}; }
+
+int error_of(const Fault& fault) {
+  switch (fault.code()) {
+    case FaultCode::no_space:
+      return ENOSPC;
+    case FaultCode::no_permission:
+      return EACCES;
+    case FaultCode::corrupted:
+      return EBADMSG;
+    default:
+      return EIO;
+  }
+}
+
+// The oldest ring of the partition that is not wholly on disk.
+Result<std::shared_ptr<shm::Attached>> ring_to_flush(const FlushSource& source) {
+  LL_TRY(roster, source.directory.roster());
+  LL_TRY(generations, source.directory.generations(source.name, source.partition));
+  for (const uint32_t generation : generations) {
+    auto mapping = source.directory.attach_generation(source.name, source.partition, generation,
+                                                      shm::Access::produce);
+    if (!mapping && mapping.fault().code() == FaultCode::not_found) continue;
+    if (!mapping) return mapping.fault();
+    auto ring = shm::Attached::make(std::move(*mapping), roster, source.directory);
+    const Pair durable =
+        ring->ring().control->durable.pair.load(std::memory_order_acquire);  // acquire [durable]
+    if (durable.first != shm::no_cursor.first && durable.first != 0) return ring;
+  }
+  return Fault(FaultCode::not_found, "partition " + std::to_string(source.partition) +
+                                         " of station \"" + source.name.text() +
+                                         "\" has no ring to flush");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<FlushLog>> FlushLog::open(Disk& disk, Chores& chores,
+                                                 const FlushSource& source, uint64_t now_ns) {
+  LL_TRY(ring, ring_to_flush(source));
+  const Pair durable =
+      ring->ring().control->durable.pair.load(std::memory_order_acquire);  // acquire [durable]
+  const RingAtOpen at_open{ring->header().uuid[0], place_of(durable)};
+  LL_TRY(log, LogWriter::open(disk, chores, source.log, at_open, now_ns));
+  return std::unique_ptr<FlushLog>(new FlushLog(source, std::move(ring), std::move(log)));
+}
+
+FlushLog::~FlushLog() = default;
+
+// Behind the log, whose lock makes us the only flusher.
+Status FlushLog::attach() {
+  LL_TRY(cursor, shm::FlushCursor::open(ring_));
+  cursor_ = std::move(cursor);
+  const LogPlace end = log_->durable();
+  // The writer before us died between the disk and its word about it.
+  while (cursor_->at().first < end.position) {
+    LL_TRY(run, cursor_->next(end.position - cursor_->at().first));
+    if (run.bytes == 0 || run.end().first > end.position) {
+      return Fault(FaultCode::corrupted, "the log of station \"" + source_.name.text() +
+                                             "\" ends where its ring has no message");
+    }
+    if (run.sealed) sealed_end_ = end;
+  }
+  publish_durable();
+  return ok();
+}
+
+void FlushLog::fail(const Fault& fault) {
+  if (!failed_) failed_ = fault;
+  publish_state();
+}
+
+void FlushLog::publish_state() {
+  shm::LogState state = shm::LogState::flushing;
+  if (is_starved_ && log_->starved()) state = shm::LogState::disk_full;
+  if (failed_) state = shm::LogState::failed;
+  if (state == shown_) return;
+  shown_ = state;
+  cursor_->set_state(state, failed_                             ? error_of(*failed_)
+                            : state == shm::LogState::disk_full ? ENOSPC
+                                                                : 0);
+}
+
+void FlushLog::publish_durable() {
+  cursor_->set_durable(pair_of(log_->durable()));
+  if (sealed_end_ && log_->durable() == *sealed_end_) go_on_in_successor();
+}
+
+// All of this ring is on disk.
+void FlushLog::go_on_in_successor() {
+  sealed_end_.reset();
+  auto next = cursor_->finish();
+  if (!next) {
+    is_over_ = true;
+    if (next.fault().code() != FaultCode::closed) fail(next.fault());
+    return;
+  }
+  auto cursor = shm::FlushCursor::open(*next);
+  if (!cursor) return fail(cursor.fault());
+  cursor_ = std::move(*cursor);
+  ring_ = std::move(*next);
+  if (place_of(cursor_->durable()) != log_->end()) {
+    fail(Fault(FaultCode::corrupted, "the next ring of station \"" + source_.name.text() +
+                                         "\" begins elsewhere than the one before ended"));
+  }
+}
+
+// ---- sending ----------------------------------------------------------------
+
+// Whether there is a run, and room for it.
+bool FlushLog::find_run(uint64_t now_ns) {
+  if (run_.bytes == 0) {
+    const uint64_t room = log_->room(shm::unit_size, now_ns);
+    // Without room we look for a message all the same: it tells starving from having nothing to do.
+    auto run = cursor_->next(std::min(std::max<uint64_t>(room, shm::unit_size), batch_bytes_max));
+    if (!run) fail(run.fault());
+    if (!run) return false;
+    run_ = *run;
+  }
+  if (run_.bytes == 0) return false;
+  is_starved_ = log_->room(run_.bytes, now_ns) == 0;
+  return !is_starved_;
+}
+
+void FlushLog::send(Storage& storage, FlushSlots& slots, uint64_t now_ns) {
+  const uint32_t slot = *slots.take(this, false);
+  const auto buffer = slots.bytes(slot, LogWriter::buffer_bytes(run_.bytes));
+  const uint64_t hash = copy_and_hash(buffer.data() + LogWriter::frames_offset,
+                                      cursor_->data(run_.at.first), run_.bytes);
+  const LogWriter::BatchFrames batch{place_of(run_.at),  run_.bytes,
+                                     run_.count,         run_.timestamp_min,
+                                     run_.timestamp_max, ring_->header().uuid[0]};
+  storage.submit(log_->lay_out(batch, hash, buffer, slot, now_ns));
+  if (run_.sealed) sealed_end_ = log_->end();
+  run_ = {};
+  last_sent_ns_ = monotonic_ns();
+}
+
+bool FlushLog::submit(Storage& storage, FlushSlots& slots, uint64_t now_ns) {
+  bool any = false;
+  if (source_.flush_interval_ns != 0 && monotonic_ns() < next_commit_ns_) return false;
+  while (!failed_ && !is_over_ && !sealed_end_ && log_->in_flight() < in_flight_max &&
+         slots.has_free() && find_run(now_ns)) {
+    send(storage, slots, now_ns);
+    any = true;
+  }
+  if (any) next_commit_ns_ = last_sent_ns_ + source_.flush_interval_ns;
+  return any;
+}
+
+bool FlushLog::completed(uint32_t slot, bool is_footer, int error) {
+  if (is_footer) --footers_;
+  const bool moved = log_->completed(slot, error);
+  if (log_->failed()) fail(*log_->failed());
+  if (moved) publish_durable();
+  return moved;
+}
+
+// ---- beside the commits -----------------------------------------------------
+
+void FlushLog::look_after(Storage& storage, FlushSlots& slots, uint64_t now_ns) {
+  const uint64_t now = monotonic_ns();
+  next_look_ns_ = now + look_again_ns;
+  const bool is_idle = log_->in_flight() == 0 && now - last_sent_ns_ > idle_after_ns;
+  log_->look_after(now_ns, is_idle);
+  if (log_->failed()) fail(*log_->failed());
+  publish_state();
+  if (failed_ || !slots.has_free()) return;
+  const uint32_t slot = *slots.take(this, true);
+  const auto footer =
+      log_->lay_out_footer(slots.bytes(slot, log_->footer_buffer_bytes()), slot, now_ns);
+  if (!footer) return slots.give_back(slot);
+  storage.submit(*footer);
+  ++footers_;
+}
+
+bool FlushLog::prepare_to_sleep(std::vector<BellTicket>& bells, uint64_t now_ns) {
+  const bool could_help = !failed_ && !is_over_ && !sealed_end_ && run_.bytes == 0 &&
+                          log_->in_flight() < in_flight_max && monotonic_ns() >= next_commit_ns_;
+  if (!could_help) return true;
+  const Status cleaned = cursor_->clean_up_ahead();
+  if (!cleaned) fail(cleaned.fault());
+  const uint32_t ticket = shm::prepare_to_park(cursor_->bell(), flusher_bit);
+  if (find_run(now_ns)) return false;
+  bells.push_back({&cursor_->bell(), ticket});
+  return true;
+}
+
+uint64_t FlushLog::due_ns() const {
+  const bool is_held_back = source_.flush_interval_ns != 0 && next_commit_ns_ > monotonic_ns();
+  return is_held_back ? std::min(next_look_ns_, next_commit_ns_) : next_look_ns_;
+}
+
+bool FlushLog::has_reached(uint64_t position) const {
+  return failed_ || is_over_ || log_->durable().position >= position;
+}
+
+uint64_t FlushLog::frontier() const {
+  return ring_->ring().control->hint.pair.load_first(std::memory_order_acquire);  // acquire [hint]
+}
+
+Status FlushLog::close(uint64_t now_ns) {
+  if (cursor_) cursor_->close();
+  if (failed_) return *failed_;
+  return log_->close(now_ns);
+}
+
+}  // namespace loopline::io
