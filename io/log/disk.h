@@ -48,7 +48,7 @@ class Disk {
   virtual Result<std::unique_ptr<DiskFile>> open(const std::string& path, DiskAccess access) = 0;
   // The names in a folder, sorted.
   virtual Result<std::vector<std::string>> list(const std::string& folder) = 0;
-  // With all that is above it; one that is there is fine.
+  // With all that is above it, and safe when this returns; one that is there is fine.
   virtual Status make_folder(const std::string& path) = 0;
   virtual Status rename(const std::string& from, const std::string& to) = 0;
   virtual Status remove(const std::string& path) = 0;

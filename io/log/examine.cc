@@ -276,6 +276,7 @@ Result<bool> Examination::mend(size_t index, BatchScan& scan, LogPlace sealed_en
     return true;
   }
   facts.end_offset = end_offset;
+  log_.is_cut = log_.is_cut || found;
   return false;
 }
 
@@ -352,6 +353,7 @@ Result<bool> Examination::bridge_to(size_t index) {
   if (is_behind(start, proven_)) return false;
   if (is_behind(start, at)) {
     add_gap(at, start, trouble_.empty() ? "a segment is missing" : trouble_);
+    expected_ = {start, {}, expected_.epoch, expected_.time_mark};  // it may be unreadable too
   }
   return true;
 }

@@ -2,6 +2,7 @@
 #include "posix_disk.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -143,10 +144,15 @@ class PosixDisk final : public Disk {
   }
 
   Status make_folder(const std::string& path) override {
-    std::error_code error;
-    std::filesystem::create_directories(path, error);
-    if (!error) return ok();
-    return fault_from_errno(error.value(), "cannot make folder " + path);
+    if (::mkdir(path.c_str(), 0770) == 0) return sync_parent(path);
+    if (errno == EEXIST) return ok();
+    const size_t parent = path.rfind('/');
+    if (errno != ENOENT || parent == 0 || parent == std::string::npos) {
+      return fault_from_errno(errno, "cannot make folder " + path);
+    }
+    LL_TRY_STATUS(make_folder(path.substr(0, parent)));
+    if (::mkdir(path.c_str(), 0770) == 0) return sync_parent(path);
+    return errno == EEXIST ? ok() : Status(fault_from_errno(errno, "cannot make folder " + path));
   }
 
   Status rename(const std::string& from, const std::string& to) override {
@@ -184,6 +190,14 @@ class PosixDisk final : public Disk {
     }
     if (errno != EAGAIN && errno != EACCES) return fault_from_errno(errno, "cannot lock " + path);
     return Fault(FaultCode::already_exists, path + " is locked by another process");
+  }
+
+ private:
+  // A folder whose name a power cut takes away takes along all that was safe in it.
+  Status sync_parent(const std::string& path) {
+    const size_t parent = path.rfind('/');
+    if (parent == std::string::npos) return sync_folder(".");
+    return sync_folder(parent == 0 ? "/" : path.substr(0, parent));
   }
 };
 
