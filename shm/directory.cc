@@ -284,7 +284,18 @@ Result<bool> Directory::publish(Mapping& mapping, const RingOptions& options,
   return true;
 }
 
-Result<Mapping> Directory::create(const RingOptions& options) const {
+// A successor begins where its predecessor ends.
+Result<RingOptions> Directory::with_start(const RingOptions& options) const {
+  RingOptions whole = options;
+  const bool is_asked = options.storage == Storage::file && options.born && !options.start;
+  if (!is_asked || !start_of_) return whole;
+  LL_TRY(start, start_of_({options.factory, options.station}, options.partition));
+  whole.start = start;
+  return whole;
+}
+
+Result<Mapping> Directory::create(const RingOptions& asked) const {
+  LL_TRY(options, with_start(asked));
   const StationName name{options.factory, options.station};
   for (int count = 0; count < tries_max; ++count) {
     if (options.partition == 0) LL_TRY_STATUS(finish_removal(name, 0));
@@ -309,7 +320,7 @@ Result<Mapping> Directory::create(const RingOptions& options) const {
     held.reset();
     if (published && *published) {
       const bool is_station = options.partition == 0 && options.generation == 1;
-      if (is_station && options.partitions > 1) LL_TRY_STATUS(make_others(options));
+      if (is_station && options.partitions > 1) LL_TRY_STATUS(make_others(asked));
       return mapping;
     }
     if (!published && published.fault().code() != FaultCode::not_found) return published.fault();

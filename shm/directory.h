@@ -6,9 +6,12 @@
 // `@` cannot occur in a name. Beside them lies `roster`.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -94,9 +97,16 @@ class Directory {
   Result<std::shared_ptr<Roster>> roster_to_look() const;
   const InstancePaths& paths() const { return paths_; }
 
+  // Where the first ring of a file station's partition begins: behind what its log on disk holds.
+  // Nothing: at the beginning. Whoever opens file stations sets it (io/log/file_station.h).
+  using StartOf =
+      std::function<Result<std::optional<Pair>>(const StationName&, uint32_t partition)>;
+  void set_start_of(StartOf start_of) { start_of_ = std::move(start_of); }
+
  private:
   explicit Directory(InstancePaths paths) : paths_(std::move(paths)) {}
   Fault missing(const StationName& name, uint32_t partition) const;
+  Result<RingOptions> with_start(const RingOptions& options) const;
   Status check_vacant(const RingOptions& options) const;
   Result<bool> publish(Mapping& mapping, const RingOptions& options, bool is_locked) const;
   Result<FolderLock> lock_to_name(const RingOptions& options) const;
@@ -110,6 +120,7 @@ class Directory {
                                 uint32_t partition) const;
   Status finish_removal(const StationName& name, uint32_t partition) const;
   InstancePaths paths_;
+  StartOf start_of_;
 };
 
 // The last ring of an instance is gone and nobody is seated: removes roster and folder. Used by the

@@ -51,24 +51,34 @@ struct PublishOptions {
   std::span<const Header> headers = {};
   // How long to wait for room; unset: for ever, or not at all where the station says `reject`.
   std::optional<std::chrono::nanoseconds> timeout = {};
-  // The level that publish waits for; unset: the station's. A station in memory has `visible`.
+  // The level that publish waits for; unset: the station's: `visible` in memory, `durable` of a
+  // file station (which needs somebody who flushes it). A slot never waits: its commit is visible.
   std::optional<Ack> ack = {};
 };
 
 // One object for all calls without options: nothing is made at each of them.
 inline constexpr PublishOptions no_options{};
 
-// A message that was published without waiting for its level. Cheap to copy and keep.
+// A message that was published without waiting for its level. Cheap to copy; not to be asked for
+// its level when its producer is gone.
 class LL_EXPORT Ticket {
  public:
-  Ticket(uint64_t sequence, uint32_t partition) : sequence_(sequence), partition_(partition) {}
+  Ticket(uint64_t sequence, uint32_t partition, uint64_t end_position = 0,
+         shm::Producer* producer = nullptr)
+      : sequence_(sequence),
+        end_position_(end_position),
+        producer_(producer),
+        partition_(partition) {}
   uint64_t sequence() const { return sequence_; }
   uint32_t partition() const { return partition_; }
   // The level it has reached by now.
   Ack level() const;
 
  private:
+  friend class Producer;
   uint64_t sequence_;
+  uint64_t end_position_;    // in the ring
+  shm::Producer* producer_;  // null: of a station in memory
   uint32_t partition_;
 };
 

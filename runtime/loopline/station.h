@@ -26,6 +26,9 @@ enum class Timestamp { precise, coarse, off };
 // What a producer meets when consumers hold a full ring: it waits; it is told; or no consumer may
 // hold the ring, and all of them read as lossy ones do.
 enum class WhenFull { block, reject, drop_oldest };
+// memory: gone with the machine. file: kept in segments on disk by whoever flushes it (looplined, or
+// `loopline flush`); consumers read what the ring has lost from there.
+enum class Storage { memory, file };
 
 // Only what is named is asked for: an existing station that differs in it is refused. Defaults are
 // those of the station's factory (factory.h), and what is given here where it says nothing.
@@ -41,6 +44,15 @@ struct StationOptions {
   std::optional<Timestamp> timestamp = {};  // default precise; off saves 10-30 ns a message
   std::optional<uint32_t> mode = {};        // permissions of the ring's file; default 0660
   std::optional<std::string> owner = {};    // user, user:group or :group; default: its maker
+  std::optional<Storage> storage = {};      // default memory
+  // Of a file station. Segments are 64KiB..1GiB, default 64MiB, and hold a largest message; what
+  // is older than an age, or more than so many messages or bytes, is dropped in whole segments (0:
+  // no such bound; default 7 days); flush: how long messages gather (0, the default: group commit).
+  std::optional<uint64_t> segment = {};
+  std::optional<std::chrono::nanoseconds> retention_age = {};
+  std::optional<uint64_t> retention_messages = {};
+  std::optional<uint64_t> retention_bytes = {};
+  std::optional<std::chrono::nanoseconds> flush = {};
 };
 
 // What an edit or a purge left behind.

@@ -65,10 +65,26 @@ Result<size_t> Consumer::read_many(std::span<Message> run) {
 
 bool Consumer::has_many() const { return state_->sources.size() > 1; }
 
+// From the ring; from the log what the ring has lost.
+Result<size_t> ConsumerState::Source::read(std::span<shm::FrameView> into) {
+  if (is_behind()) {
+    auto count = log->read(into, ring);
+    if (!count || *count != 0 || log->is_active()) return count;
+  }
+  auto count = ring.read(into);
+  if (!log || !count) return count;
+  const shm::Gap gap = ring.take_gap();
+  if (gap.count == 0) return count;
+  // With a log, what was just read comes again: the ring goes on at whatever place the log has brought us to.
+  LL_TRY(is_behind_now, log->begin_behind(gap));
+  if (!is_behind_now) return count;
+  return log->read(into, ring);
+}
+
 Result<size_t> Consumer::read_ring(uint32_t index, std::span<Message> run) {
   shm::FrameView* const views = state_->views;
   auto& source = state_->sources[index];
-  auto count = source.ring.read({views, std::min(run.size(), run_max)});
+  auto count = source.read({views, std::min(run.size(), run_max)});
   if (!count) return count;
   for (size_t place = 0; place < *count; ++place) {
     const shm::FrameView& view = views[place];
@@ -136,6 +152,9 @@ Result<bool> Consumer::wait(std::chrono::nanoseconds timeout) {
 
 Result<bool> Consumer::wait_until(uint64_t deadline_ns) {
   auto& sources = state_->sources;
+  for (const auto& source : sources) {
+    if (source.is_behind()) return true;
+  }
   if (!has_many()) return sources[0].ring.wait(deadline_ns);
   const LiveRings rings(sources);
   if (rings.all().empty()) return true;  // the next poll tells that it is closed
@@ -159,7 +178,7 @@ Result<int> Consumer::fd() {
 
 Gap Consumer::gap() {
   auto& source = state_->sources[state_->last];
-  const shm::Gap gap = source.ring.take_gap();
+  const shm::Gap gap = source.log ? source.log->take_gap() : source.ring.take_gap();
   return {gap.first, gap.count, source.partition};
 }
 
@@ -167,7 +186,8 @@ bool Consumer::lossy() const { return state_->sources[0].ring.lossy(); }
 
 uint64_t Consumer::next_sequence(uint32_t partition) const {
   for (const auto& source : state_->sources) {
-    if (source.partition == partition) return source.ring.at().second;
+    if (source.partition != partition) continue;
+    return source.is_behind() ? source.log->next_sequence() : source.ring.at().second;
   }
   return 0;
 }

@@ -28,9 +28,19 @@ struct Opened {
 };
 
 Fault no_such_level(const ProducerState& state) {
-  return {FaultCode::unsupported, "station \"" + state.rings[0].attached()->name() +
-                                      "\" keeps its messages in memory: they become visible, "
+  const std::string station = "station \"" + state.rings[0].attached()->name() + "\"";
+  if (state.is_on_disk) {
+    return {FaultCode::unsupported, station +
+                                        " is on this host only: its messages become durable, "
+                                        "never committed"};
+  }
+  return {FaultCode::unsupported, station +
+                                      " keeps its messages in memory: they become visible, "
                                       "never durable or committed"};
+}
+
+bool has_level(const ProducerState& state, Ack level) {
+  return level == Ack::visible || (level == Ack::durable && state.is_on_disk);
 }
 
 Status open_extended(ProducerState& state, size_t payload_bytes, const PublishOptions& options,
@@ -53,7 +63,8 @@ Status open_extended(ProducerState& state, size_t payload_bytes, const PublishOp
 
 inline Status open_frame(ProducerState& state, size_t payload_bytes, const PublishOptions& options,
                          Opened& opened) {
-  if (options.ack.value_or(Ack::visible) != Ack::visible) return no_such_level(state);
+  if (options.ack && !has_level(state, *options.ack)) [[unlikely]]
+    return no_such_level(state);
   opened.partition = state.rings.size() == 1 ? 0 : state.partition_for(options.key);
   opened.ring = &state.rings[opened.partition];
   const bool plain =
@@ -141,12 +152,34 @@ Result<Slot> Producer::claim(size_t payload_bytes, const PublishOptions& options
   return claimed;
 }
 
+namespace {
+
+uint64_t end_of(const shm::OpenFrame& frame) { return frame.claim.position + frame.claim.bytes; }
+
 // Every message of a station in memory has its level, visible, with its commit.
+inline bool must_wait(const ProducerState& state, const PublishOptions& options) {
+  return state.is_on_disk && options.ack.value_or(Ack::durable) == Ack::durable;
+}
+
+// Until the disk has it: as long as it may wait for room, or for ever.
+Status wait_on_disk(shm::Producer& ring, uint64_t end_position, uint64_t deadline_ns) {
+  const bool is_set = deadline_ns != shm::wait_as_station_says;
+  LL_TRY(is_durable, ring.wait_durable(end_position, is_set ? deadline_ns : shm::wait_for_ever));
+  if (is_durable) return ok();
+  return Fault(FaultCode::timed_out, "the message is in the ring of station \"" +
+                                         ring.attached()->name() + "\", not yet on disk");
+}
+
+}  // namespace
+
 Result<uint64_t> Producer::publish(std::span<const std::byte> payload,
                                    const PublishOptions& options) {
   shm::OpenFrame frame;
   Opened opened{frame};
   LL_TRY_STATUS(publish_frame(*state_, payload, options, opened));
+  if (must_wait(*state_, options)) [[unlikely]] {
+    LL_TRY_STATUS(wait_on_disk(*opened.ring, end_of(frame), deadline_of(options)));
+  }
   return frame.claim.sequence;
 }
 
@@ -155,15 +188,22 @@ Result<Ticket> Producer::publish_async(std::span<const std::byte> payload,
   shm::OpenFrame frame;
   Opened opened{frame};
   LL_TRY_STATUS(publish_frame(*state_, payload, options, opened));
-  return Ticket(frame.claim.sequence, opened.partition);
+  return Ticket(frame.claim.sequence, opened.partition, end_of(frame),
+                state_->is_on_disk ? opened.ring : nullptr);
 }
 
-Status Producer::wait(const Ticket& /*ticket*/, Ack level, std::chrono::nanoseconds /*timeout*/) {
-  if (level != Ack::visible) return no_such_level(*state_);
-  return ok();
+Status Producer::wait(const Ticket& ticket, Ack level, std::chrono::nanoseconds timeout) {
+  if (!has_level(*state_, level)) return no_such_level(*state_);
+  if (level == Ack::visible) return ok();
+  return wait_on_disk(state_->rings[ticket.partition_], ticket.end_position_,
+                      deadline_after(timeout));
 }
 
-Ack Ticket::level() const { return Ack::visible; }
+Ack Ticket::level() const {
+  if (producer_ == nullptr) return Ack::visible;
+  const auto is_durable = producer_->wait_durable(end_position_, 0);
+  return is_durable && *is_durable ? Ack::durable : Ack::visible;
+}
 
 uint64_t Producer::id() const { return state_->id; }
 

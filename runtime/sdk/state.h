@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "catch_up.h"
 #include "loopline/consumer.h"
 #include "loopline/producer.h"
 #include "shm/consumer.h"
@@ -22,7 +23,8 @@ struct ProducerState {
   uint64_t id = 0;
   uint32_t epoch = 0;
   uint64_t next_sequence = 1;
-  uint32_t turn = 0;  // of the next message without a key
+  bool is_on_disk = false;  // a file station: durable is a level, and what publish waits for
+  uint32_t turn = 0;        // of the next message without a key
 
   uint32_t partition_for(std::string_view key);
 };
@@ -32,7 +34,11 @@ struct ConsumerState {
   struct Source {
     shm::Consumer ring;
     uint32_t partition = 0;
-    bool is_ended = false;  // the station was removed, and this one read to its end
+    bool is_ended = false;              // the station was removed, and this one read to its end
+    std::unique_ptr<CatchUp> log = {};  // of a file station
+
+    bool is_behind() const { return log && log->is_active(); }
+    Result<size_t> read(std::span<shm::FrameView> views);
   };
   explicit ConsumerState(std::vector<Source> all) : sources(std::move(all)) {}
 

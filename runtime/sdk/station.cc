@@ -1,9 +1,12 @@
 // Station: options checked, rings found through the directory, handles made.
 #include "loopline/station.h"
 
+#include <algorithm>
 #include <mutex>
 #include <vector>
 
+#include "io/log/file_station.h"
+#include "io/log/paths.h"
 #include "shm/attached.h"
 #include "shm/directory.h"
 #include "shm/edit.h"
@@ -15,8 +18,10 @@ namespace loopline {
 
 // Producers map the ring read-write, consumers read-only: two attachments, each made when needed.
 struct Station::State {
-  State(shm::Directory where, const shm::StationName& which, const shm::RingHeader& header)
+  State(shm::Directory where, std::string log_data, const shm::StationName& which,
+        const shm::RingHeader& header)
       : directory(std::move(where)),
+        data(std::move(log_data)),
         station(which),
         text(which.text()),
         first(header),
@@ -25,6 +30,7 @@ struct Station::State {
         for_consumers(header.partitions) {}
 
   const shm::Directory directory;
+  const std::string data;  // folder of its logs
   const shm::StationName station;
   const std::string text;
   const shm::RingHeader first;  // of the ring that was found
@@ -35,6 +41,7 @@ struct Station::State {
 
   Result<std::shared_ptr<shm::Attached>> attach(shm::Access access, uint32_t partition);
   shm::RingHeader newest() const;
+  std::unique_ptr<CatchUp> log_of(uint32_t partition) const;
 };
 
 namespace {
@@ -61,6 +68,7 @@ Result<shm::RingOptions> ring_options(const shm::StationName& name, const Statio
     }
     options.evict_after_ns = static_cast<uint64_t>(asked.evict_after->count());
   }
+  if (asked.storage) options.storage = static_cast<shm::Storage>(*asked.storage);
   if (asked.timestamp) options.timestamp = static_cast<shm::TimestampKind>(*asked.timestamp);
   if (asked.mode) {
     if (*asked.mode > 0777) {
@@ -80,7 +88,7 @@ shm::Directory::Asked asked_of(const StationOptions& options) {
           options.exclusive.has_value(),   options.when_full.has_value(),
           options.evict_after.has_value(), options.timestamp.has_value(),
           options.partitions.has_value(),  options.mode.has_value(),
-          options.owner.has_value()};
+          options.owner.has_value(),       options.storage.has_value()};
 }
 
 }  // namespace
@@ -112,23 +120,108 @@ namespace {
 
 enum class Opening { open, create, open_or_create };
 
-Result<shm::Mapping> find_ring(const shm::Directory& directory, const shm::RingOptions& ring,
-                               const StationOptions& options, Opening opening) {
-  const shm::StationName name{ring.factory, ring.station};
-  switch (opening) {
-    case Opening::open: {
-      auto mapping = directory.attach(name, 0, shm::Access::consume);
-      if (mapping || mapping.fault().code() != FaultCode::no_permission) return mapping;
-      return directory.attach(name, 0, shm::Access::look);
-    }
-    case Opening::create: {
-      LL_TRY(whole, directory.with_defaults(ring, asked_of(options)));
-      return directory.create(whole);
-    }
-    case Opening::open_or_create:
-      return directory.open_or_create(ring, asked_of(options), shm::Access::consume);
+Result<uint64_t> nanoseconds(const char* key, std::chrono::nanoseconds time) {
+  if (time.count() >= 0) return static_cast<uint64_t>(time.count());
+  return Fault(FaultCode::invalid_argument, std::string(key) + " cannot be negative");
+}
+
+// What `asked` says of a log, into `conf`.
+Status set_log_options(const StationOptions& asked, io::StationConf& conf) {
+  if (asked.segment) conf.segment_bytes = *asked.segment;
+  if (asked.retention_messages) conf.retention.messages = *asked.retention_messages;
+  if (asked.retention_bytes) conf.retention.bytes = *asked.retention_bytes;
+  if (asked.retention_age) {
+    LL_TRY(age, nanoseconds("retention.age", *asked.retention_age));
+    conf.retention.age_ns = age;
   }
-  return Fault(FaultCode::invalid_argument, "no such way to open a station");
+  if (asked.flush) {
+    LL_TRY(interval, nanoseconds("flush", *asked.flush));
+    conf.flush_interval_ns = interval;
+  }
+  return ok();
+}
+
+bool has_log_options(const StationOptions& asked) {
+  return asked.segment || asked.retention_age || asked.retention_messages ||
+         asked.retention_bytes || asked.flush;
+}
+
+// What a station's rings are made from, as its conf says it.
+void set_ring_options(const shm::RingOptions& ring, const StationOptions& asked,
+                      io::StationConf& conf) {
+  conf.ring.ring = ring.capacity;
+  conf.ring.partitions = ring.partitions;
+  if (ring.message_max != 0) conf.ring.max_message = ring.message_max;
+  conf.ring.exclusive = ring.exclusive;
+  conf.ring.when_full = ring.when_full;
+  conf.ring.timestamp = ring.timestamp;
+  conf.ring.mode = ring.mode;
+  if (asked.owner) conf.ring.owner = *asked.owner;
+  // As large as a ring allows is too large for a segment that is smaller than an eighth of it.
+  const uint64_t most =
+      io::is_segment_size(conf.segment_bytes) ? io::body_bytes_max(conf.segment_bytes) : ~0ull;
+  if (ring.message_max == 0 && shm::body_max_of(ring.capacity) > most) conf.ring.max_message = most;
+}
+
+Status create_on_disk(const shm::Directory& directory, const std::string& data,
+                      const shm::RingOptions& ring, const StationOptions& asked) {
+  LL_TRY(whole, directory.with_defaults(ring, asked_of(asked)));
+  const auto wrong = shm::wrong_in(whole);
+  if (wrong) return Fault(FaultCode::invalid_argument, *wrong);
+  io::StationConf conf;
+  LL_TRY_STATUS(set_log_options(asked, conf));
+  set_ring_options(whole, asked, conf);
+  return io::create_file_station(directory, data, {ring.factory, ring.station}, conf);
+}
+
+// That what is asked of its log is so.
+Status compare_log(const std::string& data, const shm::StationName& name,
+                   const StationOptions& asked) {
+  if (!has_log_options(asked)) return ok();
+  LL_TRY(found, io::read_station_conf(data, name));
+  io::StationConf wanted = found.value_or(io::StationConf{});
+  LL_TRY_STATUS(set_log_options(asked, wanted));
+  if (found && wanted == *found) return ok();
+  return Fault(FaultCode::already_exists, "station \"" + name.text() +
+                                              "\" exists with other parameters of its log; see: " +
+                                              "loopline station info " + name.text());
+}
+
+Result<shm::Mapping> attach_first(const shm::Directory& directory, const shm::StationName& name) {
+  auto mapping = directory.attach(name, 0, shm::Access::consume);
+  if (mapping || mapping.fault().code() != FaultCode::no_permission) return mapping;
+  return directory.attach(name, 0, shm::Access::look);
+}
+
+Result<shm::Mapping> find_ring(const shm::Directory& directory, const std::string& data,
+                               const shm::RingOptions& ring, const StationOptions& options,
+                               Opening opening) {
+  const shm::StationName name{ring.factory, ring.station};
+  auto there = attach_first(directory, name);
+  if (!there && there.fault().code() == FaultCode::not_found) {
+    LL_TRY(revived, io::revive_station(directory, data, name));
+    if (revived) there = attach_first(directory, name);
+  }
+  if (opening == Opening::open) return there;
+  if (!there && there.fault().code() != FaultCode::not_found) return there;
+  const bool is_new = !there;
+  if (is_new && ring.storage == shm::Storage::file) {
+    const Status made = create_on_disk(directory, data, ring, options);
+    if (made) return attach_first(directory, name);
+    const bool was_made = made.fault().code() == FaultCode::already_exists;  // meanwhile
+    if (!was_made || opening == Opening::create) return made.fault();
+  }
+  if (is_new && has_log_options(options) && ring.storage == shm::Storage::memory) {
+    return Fault(FaultCode::invalid_argument,
+                 "segment, retention and flush are for stations on disk: add storage file");
+  }
+  if (opening == Opening::create) {
+    LL_TRY(whole, directory.with_defaults(ring, asked_of(options)));
+    return directory.create(whole);
+  }
+  auto opened = directory.open_or_create(ring, asked_of(options), shm::Access::consume);
+  if (opened) LL_TRY_STATUS(compare_log(data, name, options));
+  return opened;
 }
 
 }  // namespace
@@ -139,10 +232,15 @@ Result<Station> Station::open_with(std::string_view text, const StationOptions& 
   LL_TRY(ring, ring_options(name, options));
   LL_TRY(paths, shm::find_instance(dir));
   const auto how = static_cast<Opening>(opening);
-  LL_TRY(directory, how == Opening::open ? shm::Directory::open(paths)
-                                         : shm::Directory::open_or_create(paths));
-  LL_TRY(mapping, find_ring(directory, ring, options, how));
-  return Station(std::make_shared<State>(directory, name, mapping.header()));
+  const std::string data = io::data_folder_of(paths);
+  // After a reboot the instance is not there before a station on disk is opened.
+  LL_TRY(on_disk, io::read_station_conf(data, name));
+  const bool only_look = how == Opening::open && !on_disk;
+  LL_TRY(directory,
+         only_look ? shm::Directory::open(paths) : shm::Directory::open_or_create(paths));
+  io::keep_on_disk(directory, data);
+  LL_TRY(mapping, find_ring(directory, data, ring, options, how));
+  return Station(std::make_shared<State>(directory, data, name, mapping.header()));
 }
 
 Result<Station> Station::open_or_create(std::string_view name, const StationOptions& options,
@@ -162,8 +260,11 @@ Result<Station> Station::create(std::string_view name, const StationOptions& opt
 Status Station::remove(std::string_view text, std::string_view dir) {
   LL_TRY(name, shm::parse_station_name(text));
   LL_TRY(paths, shm::find_instance(dir));
-  LL_TRY(directory, shm::Directory::open(paths));
-  return directory.remove_station(name);
+  const std::string data = io::data_folder_of(paths);
+  LL_TRY(on_disk, io::read_station_conf(data, name));
+  LL_TRY(directory, on_disk ? shm::Directory::open_or_create(paths) : shm::Directory::open(paths));
+  io::keep_on_disk(directory, data);
+  return io::remove_station_everywhere(directory, data, name);
 }
 
 namespace {
@@ -171,6 +272,50 @@ namespace {
 StationChange change_of(const shm::StationChange& change) {
   return {change.is_changed, change.messages, change.bytes, change.readers,
           change.unreturned_bytes};
+}
+
+// The parameters on disk, as an edit makes them.
+Result<std::optional<io::StationConf>> edited_conf(const std::string& data,
+                                                   const shm::StationName& name,
+                                                   const StationOptions& asked) {
+  LL_TRY(before, io::read_station_conf(data, name));
+  const auto is = before ? Storage::file : Storage::memory;
+  if (asked.storage && *asked.storage != is) {
+    return Fault(FaultCode::unsupported,
+                 "storage of station \"" + name.text() + "\" cannot change; make another station");
+  }
+  if (!before && has_log_options(asked)) {
+    return Fault(
+        FaultCode::unsupported,
+        "station \"" + name.text() + "\" is in memory: it has no segments, retention or flush");
+  }
+  if (!before) return before;
+  io::StationConf conf = *before;
+  LL_TRY_STATUS(set_log_options(asked, conf));
+  if (asked.ring) conf.ring.ring = *asked.ring;
+  if (asked.max_message) conf.ring.max_message = *asked.max_message;
+  if (asked.when_full) conf.ring.when_full = static_cast<shm::WhenFull>(*asked.when_full);
+  if (asked.timestamp) conf.ring.timestamp = static_cast<shm::TimestampKind>(*asked.timestamp);
+  if (asked.mode) conf.ring.mode = *asked.mode;
+  if (asked.owner) conf.ring.owner = *asked.owner;
+  return std::optional<io::StationConf>(std::move(conf));
+}
+
+Status check_edit(const std::string& data, const shm::StationName& name,
+                  const StationOptions& asked) {
+  LL_TRY(conf, edited_conf(data, name, asked));
+  return conf ? io::check_station_conf(*conf) : ok();
+}
+
+// After the rings: what a reboot makes them from. Whoever flushes it reads its part when it begins.
+Result<bool> edit_on_disk(const std::string& data, const shm::StationName& name,
+                          const StationOptions& asked) {
+  LL_TRY(conf, edited_conf(data, name, asked));
+  if (!conf) return false;
+  LL_TRY(before, io::read_station_conf(data, name));
+  if (before == conf) return false;
+  LL_TRY_STATUS(io::write_station_conf(data, name, *conf, false));
+  return true;
 }
 
 }  // namespace
@@ -191,7 +336,11 @@ Result<StationChange> Station::edit(std::string_view text, const StationOptions&
   edit.exclusive = options.exclusive;
   LL_TRY(paths, shm::find_instance(dir));
   LL_TRY(directory, shm::Directory::open(paths));
+  io::keep_on_disk(directory, io::data_folder_of(paths));
+  LL_TRY_STATUS(check_edit(io::data_folder_of(paths), name, options));
   LL_TRY(change, shm::edit_station(directory, name, edit));
+  LL_TRY(log_changed, edit_on_disk(io::data_folder_of(paths), name, options));
+  change.is_changed |= log_changed;
   return change_of(change);
 }
 
@@ -210,6 +359,7 @@ Result<Producer> Station::producer(const ProducerOptions& options) const {
     LL_TRY(ring, shm::Producer::open(attached));
     state->rings.push_back(std::move(ring));
   }
+  state->is_on_disk = state_->first.storage == shm::Storage::file;
   state->identified = options.identified;
   state->id = options.id != 0 ? options.id : state->rings[0].identity();
   state->epoch = options.epoch;
@@ -239,10 +389,17 @@ Result<Consumer> Station::consumer(const ConsumerOptions& options) const {
   std::vector<ConsumerState::Source> sources;
   for (uint32_t partition = begin; partition < end; ++partition) {
     LL_TRY(attached, state_->attach(shm::Access::consume, partition));
+    auto log = state_->log_of(partition);
     LL_TRY(ring, shm::Consumer::open(attached, wanted));
-    sources.push_back({std::move(ring), partition});
+    if (log) LL_TRY_STATUS(log->begin(options.from, ring));
+    sources.push_back({std::move(ring), partition, false, std::move(log)});
   }
   return Consumer(std::make_unique<ConsumerState>(std::move(sources)));
+}
+
+std::unique_ptr<CatchUp> Station::State::log_of(uint32_t partition) const {
+  if (first.storage != shm::Storage::file) return nullptr;
+  return std::make_unique<CatchUp>(directory, station, partition, data);
 }
 
 const std::string& Station::name() const { return state_->text; }

@@ -1,0 +1,30 @@
+// FileStation: stations whose parameters and messages are on disk, and whose rings come back.
+//
+// Such a station is there when its station.conf is. Its rings are memory: after a reboot whoever
+// opens it first makes them anew, each beginning behind what its log holds. Faults name what is
+// wrong on disk.
+#pragma once
+
+#include <string>
+
+#include "shm/directory.h"
+#include "station_conf.h"
+
+namespace loopline::io {
+
+// From now on `directory` lets rings of file stations begin behind their logs in `data`.
+void keep_on_disk(shm::Directory& directory, const std::string& data);
+
+// Makes the station, on disk and in memory. Its conf gets a uuid. Faults: already_exists,
+// invalid_argument, no_space, no_permission, and those of the disk.
+Status create_file_station(const shm::Directory& directory, const std::string& data,
+                           const shm::StationName& name, StationConf conf);
+// Makes the rings of a station that is on disk only. False: it is not on disk.
+Result<bool> revive_station(const shm::Directory& directory, const std::string& data,
+                            const shm::StationName& name);
+// Ends it, in memory and on disk, wherever it is. Dying in between leaves less of it: it is done
+// again. Faults: not_found, and those of Directory::remove_station (then nothing has changed).
+Status remove_station_everywhere(const shm::Directory& directory, const std::string& data,
+                                 const shm::StationName& name);
+
+}  // namespace loopline::io
