@@ -1,4 +1,4 @@
-// Durable: the promises are judged as they are written, and its folder goes with the bench.
+// Durable: rounds run all rows alike, promises are judged as written, and the folder goes again.
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -9,6 +9,7 @@
 
 #include "perf/durable/disk.h"
 #include "perf/durable/promises.h"
+#include "perf/durable/rounds.h"
 #include "perf/durable/table.h"
 #include "perf/durable/temp_disk_folder.h"
 #include "tests/support/must.h"
@@ -37,6 +38,61 @@ TEST(TempDiskFolder, GoesWithTheProcessThatIsKilled) {
   EXPECT_TRUE(test::wait_until([&] { return std::filesystem::is_empty(outer.path()); }));
   ::close(ends[0]);
   ::close(ends[1]);
+}
+
+// Rows that note what they find, in rounds of next to no time.
+class RoundsTest : public testing::Test {
+ protected:
+  void add(const char* subject, std::function<Result<Figures>(const Site&)> run) {
+    rows_.push_back({"publish", subject, Kept::synced, 1, 256, std::move(run)});
+  }
+  AllRounds run(uint32_t round_count, uint64_t budget_ns = 60'000'000'000) {
+    RoundPlan plan;
+    plan.folder = folder_.path();
+    plan.big_file_bytes = 1 << 20;
+    plan.round_count = round_count;
+    plan.budget_ns = budget_ns;
+    return must(run_rounds(rows_, plan,
+                           [this](const Row& row, const Round&) { order_ += row.subject + " "; }));
+  }
+
+  TempDiskFolder folder_ = must(TempDiskFolder::make(testing::TempDir()));
+  Rows rows_;
+  std::string order_;
+};
+
+Result<Figures> litter(const Site& site) {
+  if (!std::filesystem::is_empty(site.folder)) {
+    return Fault(FaultCode::already_exists, "somebody was here");
+  }
+  std::ofstream(site.folder + "/litter") << "left behind";
+  return Figures{};
+}
+
+TEST_F(RoundsTest, GoRoundAllRowsEachInAnEmptyFolder) {
+  add("a", litter);
+  add("b", litter);
+  const AllRounds all = run(3);
+  EXPECT_EQ(order_, "a b a b a b ");
+  EXPECT_EQ(all[1].rounds.size(), 3u);
+  EXPECT_EQ(all[1].failure, "");
+}
+
+TEST_F(RoundsTest, LeaveARowThatFailsOutFromThenOn) {
+  add("a", litter);
+  add("gone", [](const Site&) -> Result<Figures> { return Fault(FaultCode::io_error, "broken"); });
+  add("no", [](const Site&) -> Result<Figures> { return Fault(FaultCode::unsupported, "none"); });
+  const AllRounds all = run(2);
+  EXPECT_EQ(order_, "a a ");
+  EXPECT_EQ(all[1].failure, "broken");
+  EXPECT_TRUE(all[1].is_possible);
+  EXPECT_FALSE(all[2].is_possible);
+}
+
+TEST_F(RoundsTest, BeginNoneThatTheBudgetHasNoRoomFor) {
+  add("a", litter);
+  run(1000, 1);
+  EXPECT_EQ(order_, "a ");
 }
 
 // Rows with figures of one's choice.
