@@ -1,4 +1,4 @@
-// Connection: blocking writes, reads that never block, poll() between them.
+// Connection: blocking writes, reads that never block, and poll() before them, asleep or not.
 #include "connection.h"
 
 #include <arpa/inet.h>
@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "perf/durable/keeper.h"
+#include "shm/base/clock.h"
 
 namespace loopline::perf {
 namespace {
@@ -22,14 +23,7 @@ namespace {
 constexpr size_t read_bytes = 64 << 10;
 constexpr int patience_ms = static_cast<int>(keeper_patience_ns / 1'000'000);
 
-Status wait_for(pollfd* watched, size_t count) {
-  int ready = 0;
-  do {
-    ready = ::poll(watched, count, patience_ms);
-  } while (ready < 0 && errno == EINTR);
-  if (ready > 0) return ok();
-  return Fault(FaultCode::timed_out, "the server said nothing for half a minute");
-}
+Fault silence() { return {FaultCode::timed_out, "the server said nothing for half a minute"}; }
 
 }  // namespace
 
@@ -101,7 +95,7 @@ Status Connection::wait() {
     LL_TRY(arrived, receive());
     if (arrived) return ok();
     pollfd watched{fd_, POLLIN, 0};
-    LL_TRY_STATUS(wait_for(&watched, 1));
+    if (::poll(&watched, 1, patience_ms) == 0) return silence();
   }
 }
 
@@ -113,10 +107,14 @@ bool Connection::take_line(std::string& line) {
   return true;
 }
 
-Status wait_for_any(const std::vector<Connection>& connections) {
+Status spin_for_any(const std::vector<Connection>& connections) {
   std::vector<pollfd> watched;
   for (const Connection& connection : connections) watched.push_back({connection.fd(), POLLIN, 0});
-  return wait_for(watched.data(), watched.size());
+  const uint64_t begin_ns = monotonic_ns();
+  while (::poll(watched.data(), watched.size(), 0) <= 0) {
+    if (monotonic_ns() - begin_ns > keeper_patience_ns) return silence();
+  }
+  return ok();
 }
 
 }  // namespace loopline::perf

@@ -46,7 +46,7 @@ class Connection {
   size_t taken_ = 0;
 };
 
-// Waits until one of them has something to read. Faults: timed_out.
-Status wait_for_any(const std::vector<Connection>& connections);
+// Waits, without ever going to sleep, until one of them has something to read. Faults: timed_out.
+Status spin_for_any(const std::vector<Connection>& connections);
 
 }  // namespace loopline::perf

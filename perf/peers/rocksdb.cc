@@ -8,6 +8,9 @@
 #include <rocksdb/db.h>
 #include <rocksdb/version.h>
 
+#include <charconv>
+#include <map>
+
 #include "durable_peers.h"
 
 namespace loopline::perf {
@@ -40,23 +43,37 @@ class RocksDb final : public Keeper {
   Result<uint64_t> wait(uint64_t /*known*/) override {
     LL_TRY_STATUS(check(database_->Write(options_, &batch_)));
     batch_.Clear();
+    ++written_;
     return submitted_;
   }
 
   std::string version() override { return rocksdb::GetRocksVersionAsString(); }
 
   Result<std::string> settings() override {
-    // Cumulative WAL: 1200 writes, 1100 syncs, ...
-    std::string stats;
-    database_->GetProperty("rocksdb.stats", &stats);
-    constexpr std::string_view heading = "Cumulative WAL: ";
-    const size_t begin = stats.find(heading) + heading.size();
-    const size_t end = stats.find(" syncs", begin);
-    if (end == std::string::npos) {
-      return Fault(FaultCode::unsupported, "RocksDB does not tell how often it synced");
+    LL_TRY(syncs, sync_count());
+    if (syncs != synced_before_ + written_) {
+      return Fault(FaultCode::unsupported, "RocksDB synced " + std::to_string(syncs) +
+                                               " times, not before each acknowledgement");
     }
-    return "sync " + std::string(options_.sync ? "true" : "false") + " (" +
-           stats.substr(begin, end - begin) + " syncs), recycled logs, a batch for all in flight";
+    return std::string("sync=true, a batch for all in flight, recycled logs");
+  }
+
+  // How often it has synced its log, as it says itself.
+  Result<uint64_t> sync_count() {
+    std::map<std::string, std::string> stats;
+    database_->GetMapProperty(rocksdb::DB::Properties::kDBStats, &stats);
+    const std::string& text = stats["db.wal_syncs"];
+    uint64_t count = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+    if (!text.empty() && error == std::errc() && end == text.data() + text.size()) return count;
+    return Fault(FaultCode::unsupported, "RocksDB does not tell how often it synced");
+  }
+
+  // To be called before the first message.
+  Status begin() {
+    LL_TRY(syncs, sync_count());
+    synced_before_ = syncs;
+    return ok();
   }
 
  private:
@@ -69,6 +86,8 @@ class RocksDb final : public Keeper {
   rocksdb::WriteOptions options_;
   rocksdb::WriteBatch batch_;
   uint64_t submitted_ = 0;
+  uint64_t written_ = 0;        // batches
+  uint64_t synced_before_ = 0;  // the first of them
 };
 
 // Writes and drops so much that there are logs to be used again.
@@ -101,7 +120,9 @@ Result<std::unique_ptr<Keeper>> start_rocksdb(const std::string& folder, const L
   if (!status.ok()) {
     return Fault(FaultCode::io_error, "RocksDB could not be opened: " + status.ToString());
   }
-  return std::unique_ptr<Keeper>(std::make_unique<RocksDb>(std::move(owned)));
+  auto keeper = std::make_unique<RocksDb>(std::move(owned));
+  LL_TRY_STATUS(keeper->begin());
+  return std::unique_ptr<Keeper>(std::move(keeper));
 }
 
 }  // namespace loopline::perf

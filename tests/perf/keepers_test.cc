@@ -95,25 +95,10 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Named{"RawWrite", start_raw, "fdatasync", false},
                     redis("RedisAlways", RedisSync::always, "appendonly yes, appendfsync always"),
                     redis("RedisEverySecond", RedisSync::every_second, "appendfsync everysec"),
-                    Named{"RocksDb", start_rocksdb, "sync true (", false},
+                    Named{"RocksDb", start_rocksdb, "sync=true", false},
                     Named{"Sqlite", start_sqlite, "journal_mode wal, synchronous 2", false},
                     Named{"Nats", start_nats, "file storage", true}),
     [](const auto& of) { return std::string(of.param.name); });
-
-TEST(RocksDb, SyncsEachWrite) {
-  const TempDiskFolder folder = make_folder();
-  const auto keeper = must(start_rocksdb(folder.path(), {256, 1}));
-  const auto syncs = [&] {
-    const std::string settings = must(keeper->settings());
-    return std::stoul(settings.substr(settings.find("writes, ") + 8));
-  };
-  const uint64_t before = syncs();
-  for (uint64_t known = 0; known < 5; ++known) {
-    must(keeper->submit(std::vector<std::byte>(256)));
-    EXPECT_EQ(must(keeper->wait(known)), known + 1);
-  }
-  EXPECT_EQ(syncs(), before + 5);
-}
 
 TEST(Server, NamesAProgramThatIsNotThere) {
   const auto server = Server::start({"no-such-server"}, testing::TempDir());
