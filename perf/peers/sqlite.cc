@@ -1,8 +1,10 @@
 // SQLite: a table of messages in WAL mode, synced at every commit, one commit for all that wait.
 //
 // Used at its best: one connection that locks the file for itself (the WAL's index is then in its
-// own memory), prepared statements, and a write-ahead log that is used again from its beginning
-// after each checkpoint, so that most syncs meet blocks that are already allocated.
+// own memory), prepared statements, and a write-ahead log of 64 MiB that is filled once before the
+// run and then used again from its beginning after each checkpoint: a sync into a file that grows
+// has to commit the file system's journal as well. The usual log of 4 MiB has a checkpoint of tens
+// of milliseconds in the way more often: p99 is 29 ms with 1024 in flight, and 8 ms so.
 #include <sqlite3.h>
 
 #include "durable_peers.h"
@@ -24,12 +26,14 @@ class Sqlite final : public Keeper {
     LL_TRY(mode, ask("PRAGMA locking_mode=EXCLUSIVE"));
     LL_TRY(journal, ask("PRAGMA journal_mode=WAL"));
     LL_TRY_STATUS(ask("PRAGMA synchronous=FULL"));
+    LL_TRY_STATUS(ask("PRAGMA wal_autocheckpoint=16384"));
     if (mode != "exclusive" || journal != "wal") {
       return Fault(FaultCode::unsupported,
                    "SQLite did not take its settings, but has locking_mode " + mode +
                        ", journal_mode " + journal);
     }
     LL_TRY_STATUS(ask("CREATE TABLE log(sequence INTEGER PRIMARY KEY, message BLOB NOT NULL)"));
+    LL_TRY_STATUS(fill_log());
     LL_TRY_STATUS(prepare("BEGIN IMMEDIATE", begin_));
     LL_TRY_STATUS(prepare("INSERT INTO log(message) VALUES(?)", insert_));
     return prepare("COMMIT", commit_);
@@ -62,6 +66,19 @@ class Sqlite final : public Keeper {
   }
 
  private:
+  // Lets the write-ahead log grow to its full size once, and starts it again from its beginning.
+  Status fill_log() {
+    LL_TRY_STATUS(ask("CREATE TABLE filling(bytes BLOB)"));
+    LL_TRY_STATUS(ask("INSERT INTO filling VALUES(zeroblob(4000000))"));
+    LL_TRY_STATUS(ask("PRAGMA synchronous=OFF"));
+    for (int times = 0; times < 17; ++times) {
+      LL_TRY_STATUS(ask("UPDATE filling SET bytes = zeroblob(4000000)"));
+    }
+    LL_TRY_STATUS(ask("PRAGMA synchronous=FULL"));
+    LL_TRY_STATUS(ask("PRAGMA wal_checkpoint(RESTART)"));
+    return ok();
+  }
+
   Fault trouble(const std::string& what) const {
     return {FaultCode::io_error,
             "SQLite could not " + what + ": " + std::string(::sqlite3_errmsg(database_))};
