@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "perf/crowd.h"
+#include "perf/durable/durable.h"
 #include "perf/harness/environment.h"
 #include "perf/harness/options.h"
 #include "perf/harness/processes.h"
@@ -102,6 +103,8 @@ Result<int> run(const std::vector<std::string>& command) {
       return 0;
     case Command::list:
       return list();
+    case Command::durable:
+      return measure_durable(options, command);
     case Command::crowd: {
       LL_TRY_STATUS(measure_crowd());
       return 0;

@@ -1,51 +1,9 @@
-// JsonLines: objects of few known fields, written without a library.
+// JsonLines: the environment and the kept runs, one object each.
 #include <cerrno>
-#include <cmath>
 
 #include "report.h"
 
 namespace loopline::perf {
-namespace {
-
-std::string quoted(const std::string& text) {
-  std::string out = "\"";
-  for (const char letter : text) {
-    if (letter == '"' || letter == '\\') out += '\\';
-    // Control characters do not occur in names of processors and compilers; a blank will do.
-    out += static_cast<unsigned char>(letter) < ' ' ? ' ' : letter;
-  }
-  return out + "\"";
-}
-
-// Collects fields into one object.
-class Object {
- public:
-  Object& text(const char* name, const std::string& value) { return add(name, quoted(value)); }
-  Object& count(const char* name, uint64_t value) { return add(name, std::to_string(value)); }
-  Object& rounded(const char* name, double value) {
-    return count(name, static_cast<uint64_t>(std::llround(value)));
-  }
-  Object& number(const char* name, double value) {
-    char digits[32];
-    std::snprintf(digits, sizeof digits, "%.6g", value);
-    return add(name, digits);
-  }
-  std::string line() const { return "{" + fields_ + "}\n"; }
-
- private:
-  Object& add(const char* name, const std::string& value) {
-    fields_ += (fields_.empty() ? "" : ", ") + quoted(name) + ": " + value;
-    return *this;
-  }
-  std::string fields_;
-};
-
-void put(std::FILE* file, const Object& object) {
-  std::fputs(object.line().c_str(), file);
-  std::fflush(file);  // a run that is stopped keeps what it has
-}
-
-}  // namespace
 
 Result<JsonLines> JsonLines::create(const std::string& path) {
   std::FILE* file = std::fopen(path.c_str(), "we");
@@ -57,8 +15,13 @@ JsonLines::~JsonLines() {
   if (file_ != nullptr) std::fclose(file_);
 }
 
+void JsonLines::put(const JsonObject& object) {
+  std::fputs(object.line().c_str(), file_);
+  std::fflush(file_);  // a run that is stopped keeps what it has
+}
+
 void JsonLines::write(const Environment& environment) {
-  Object object;
+  JsonObject object;
   object.text("bench", "environment")
       .text("processor", environment.processor)
       .count("processor_count", static_cast<uint64_t>(environment.processor_count))
@@ -69,11 +32,11 @@ void JsonLines::write(const Environment& environment) {
       .text("priority", environment.priority)
       .number("clock_overhead_ns", environment.clock_overhead_ns)
       .number("clock_step_ns", environment.clock_step_ns);
-  put(file_, object);
+  put(object);
 }
 
 void JsonLines::write(const Case& of, Regime regime, const Repetition& repetition) {
-  Object object;
+  JsonObject object;
   object.text("bench", of.bench)
       .text("subject", of.subject)
       .text("version", of.version)
@@ -91,7 +54,7 @@ void JsonLines::write(const Case& of, Regime regime, const Repetition& repetitio
         .rounded("max_ns", repetition.max_ns);
   }
   if (repetition.cpu_share >= 0) object.number("cpu_share", repetition.cpu_share);
-  put(file_, object);
+  put(object);
 }
 
 }  // namespace loopline::perf

@@ -9,18 +9,22 @@
 
 namespace loopline::perf {
 
-const char* const usage = R"(Measures messages between two processes, each on its own processor.
+const char* const usage =
+    R"(Measures messages between processes, and messages on their way to the disk.
 
   loopline-bench ring [options]    all benches of all subjects, one table; under 6 minutes
+  loopline-bench durable [options] publishing until acknowledged, beside Redis, RocksDB, SQLite,
+                                   NATS, fio and the bare disk; under 8 minutes
   loopline-bench crowd             200 stations in 4 processes: attaching, and what the idle cost
   loopline-bench link [options]    how far apart the two processors are, for 10 seconds
   loopline-bench list              the benches, sizes and subjects there are
 
   --quick              about 30 seconds: shorter and fewer runs
-  --only NAMES         these benches, such as rtt,one-way
+  --only NAMES         these benches, such as rtt,one-way (durable: publish,write,read)
   --subject NAMES      these subjects, such as loopline,spsc
-  --repetitions N      runs to keep for each case and distance (7; quick: 3)
-  --budget TIME        stop after this time (330s; quick: 28s)
+  --repetitions N      runs to keep for each case and distance (7, durable 5; quick: 3 and 2)
+  --budget TIME        stop after this time (330s, durable 450s; quick: 28s and 50s)
+  --folder FOLDER      durable: measure the disk that this is on (the build folder)
   --ring SIZE          bytes of ring each subject gets, a power of two (1MiB)
   --cpus A,B           the two processors (the first two)
   --realtime           where both sides spin, go before all else on the machine (needs root)
@@ -85,6 +89,8 @@ Status set_value(Options& options, const std::string& name, const std::string& v
     options.subjects = split_names(value);
   } else if (name == "--json") {
     options.json_path = value;
+  } else if (name == "--folder") {
+    options.folder = value;
   } else if (name == "--plot") {
     options.plot_folder = value;
   } else if (name == "--cpus") {
@@ -107,6 +113,11 @@ Status set_value(Options& options, const std::string& name, const std::string& v
 Status set_command(Options& options, const std::string& name) {
   if (name == "ring") {
     options.command = Command::ring;
+  } else if (name == "durable") {
+    options.command = Command::durable;
+    options.schedule.measure_ns = 1'500'000'000;
+    options.schedule.repetitions = 5;
+    options.schedule.budget_ns = 450'000'000'000;
   } else if (name == "crowd") {
     options.command = Command::crowd;
   } else if (name == "link") {
@@ -115,12 +126,20 @@ Status set_command(Options& options, const std::string& name) {
   } else if (name == "list") {
     options.command = Command::list;
   } else {
-    return wrong("unknown command " + name + "; there are ring, crowd, link and list");
+    return wrong("unknown command " + name + "; there are ring, durable, crowd, link and list");
   }
   return ok();
 }
 
-void make_quick(Schedule& schedule) {
+void make_quick(Options& options) {
+  options.is_quick = true;
+  Schedule& schedule = options.schedule;
+  if (options.command == Command::durable) {
+    schedule.measure_ns = 100'000'000;
+    schedule.repetitions = 2;
+    schedule.budget_ns = 50'000'000'000;
+    return;
+  }
   schedule.measure_ns = 30'000'000;
   schedule.repetitions = 3;
   schedule.budget_ns = 28'000'000'000;
@@ -155,10 +174,10 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     return std::find(arguments.begin(), arguments.end(), name) != arguments.end();
   };
   if (has("--help") || has("-h")) return options;
-  if (arguments.empty()) return wrong("say what to measure: ring, crowd, link or list");
+  if (arguments.empty()) return wrong("say what to measure: ring, durable, crowd, link or list");
   LL_TRY_STATUS(set_command(options, arguments.front()));
   // First, so that what is given beside it wins wherever it stands.
-  if (has("--quick")) make_quick(options.schedule);
+  if (has("--quick")) make_quick(options);
   for (size_t index = 1; index < arguments.size(); ++index) {
     std::string name = arguments[index];
     if (name == "--quick") continue;

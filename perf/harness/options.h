@@ -9,7 +9,7 @@
 
 namespace loopline::perf {
 
-enum class Command { ring, crowd, link, list, help };
+enum class Command { ring, durable, crowd, link, list, help };
 
 struct Options {
   Command command = Command::help;
@@ -19,6 +19,8 @@ struct Options {
   std::vector<std::string> subjects;  // empty: all
   std::string json_path;
   std::string plot_folder;
+  std::string folder;     // durable: where to measure; empty: beside the program
+  bool is_quick = false;  // durable: figures are not the point
 };
 
 extern const char* const usage;

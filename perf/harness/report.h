@@ -5,6 +5,7 @@
 #include <string>
 
 #include "environment.h"
+#include "json_object.h"
 #include "results.h"
 
 namespace loopline::perf {
@@ -18,6 +19,7 @@ class JsonLines {
   JsonLines& operator=(JsonLines&&) = delete;
   ~JsonLines();
 
+  void put(const JsonObject& object);
   void write(const Environment& environment);
   void write(const Case& of, Regime regime, const Repetition& repetition);
 

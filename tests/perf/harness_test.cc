@@ -184,9 +184,23 @@ TEST(Options, ReadWhatWasAskedFor) {
   EXPECT_EQ(*options->cpus, (std::array{2, 5}));
 }
 
+TEST(Options, OfDurableHaveTheirOwnDefaults) {
+  const auto options = parse_options({"durable", "--folder", "disk"});
+  ASSERT_TRUE(options) << options.fault().message();
+  EXPECT_EQ(options->command, Command::durable);
+  EXPECT_EQ(options->folder, "disk");
+  EXPECT_EQ(options->schedule.repetitions, 5u);
+  EXPECT_FALSE(options->is_quick);
+  const auto quick = parse_options({"durable", "--quick"});
+  ASSERT_TRUE(quick);
+  EXPECT_TRUE(quick->is_quick);
+  EXPECT_LT(quick->schedule.measure_ns, options->schedule.measure_ns);
+}
+
 TEST(Options, SayWhatIsWrong) {
-  EXPECT_EQ(refusal({}), "say what to measure: ring, crowd, link or list");
-  EXPECT_EQ(refusal({"disk"}), "unknown command disk; there are ring, crowd, link and list");
+  EXPECT_EQ(refusal({}), "say what to measure: ring, durable, crowd, link or list");
+  EXPECT_EQ(refusal({"disk"}),
+            "unknown command disk; there are ring, durable, crowd, link and list");
   EXPECT_EQ(refusal({"ring", "--speed", "1"}), "unknown option --speed");
   EXPECT_EQ(refusal({"ring", "--json"}), "--json is unknown, or its value is missing");
   EXPECT_EQ(refusal({"ring", "--cpus", "1,1"}), "--cpus takes two different processors");
