@@ -104,6 +104,11 @@ Verb& Verb::station_if_any(const char* name, std::string& value, const char* des
   return *this;
 }
 
+Verb& Verb::stations(const char* name, std::vector<std::string>& value, const char* description) {
+  line_->places_[add_option(name, value, description)] = {Kind::stations, {}};
+  return *this;
+}
+
 Verb& Verb::files(const char* name, std::vector<std::string>& value, const char* description) {
   line_->places_[add_option(name, value, description)] = {Kind::files, {}};
   return *this;

@@ -43,6 +43,7 @@ class Verb {
                const char* description);
   // By place, and not needed.
   Verb& station_if_any(const char* name, std::string& value, const char* description);
+  Verb& stations(const char* name, std::vector<std::string>& value, const char* description);
   Verb& files(const char* name, std::vector<std::string>& value, const char* description);
 
   Verb& option(const char* form, std::string& value, const char* description);

@@ -25,6 +25,10 @@ struct StationAddArguments {
   std::string timestamp;    // precise | coarse | off
   std::string mode;         // 0660
   std::string owner;        // user:group
+  std::string storage;      // memory | file
+  std::string segment;
+  std::string retention_age, retention_messages, retention_bytes;  // or off
+  std::string flush;                                               // group-commit | 5ms
 };
 
 struct StationEditArguments {
@@ -64,6 +68,7 @@ struct ProduceArguments {
   std::vector<std::string> headers;  // name=value
   std::string id;
   std::string rate;  // "1000/s"
+  std::string ack;   // visible | durable
   bool create = false;
 };
 
@@ -79,6 +84,14 @@ struct ConsumeArguments {
   std::string grep;
   std::string format;   // --template
   std::string records;  // lines | length-prefixed
+};
+
+struct FlushArguments {
+  std::vector<std::string> stations;  // empty: all that are on disk
+  bool once = false;
+  bool follow = false;
+  std::string storage = "auto";   // auto | io_uring | posix
+  std::string wait = "adaptive";  // spin | adaptive | park
 };
 
 struct BenchArguments {
@@ -144,6 +157,7 @@ Status doctor(Output& out, const DoctorArguments& arguments);
 Status completion(Output& out, const std::string& shell, const CommandNode& root);
 // For the scripts of `completion`: one name a line.
 Status station_names(Output& out);
+Status flush(Output& out, const FlushArguments& arguments);
 Status bench_rtt(Output& out, const BenchArguments& arguments);
 Status bench_pub(Output& out, const BenchArguments& arguments);
 Status demo(Output& out, const DemoArguments& arguments);

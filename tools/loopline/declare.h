@@ -10,6 +10,7 @@ void declare_factory(CommandLine& line);
 void declare_station(CommandLine& line);
 void declare_produce(CommandLine& line);
 void declare_consume(CommandLine& line);
+void declare_flush(CommandLine& line);
 void declare_ring(CommandLine& line);
 void declare_process(CommandLine& line);
 void declare_why(CommandLine& line);

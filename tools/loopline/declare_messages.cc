@@ -20,6 +20,9 @@ void declare_produce(CommandLine& line) {
       .option("--id ID", arguments.id, "of every message; %n in it is the message's number")
       .option("--rate RATE", arguments.rate,
               "messages a second, such as 1000/s (default: as fast as it goes)")
+      .option("--ack WORD", arguments.ack,
+              "visible or durable: what it waits for before it ends (default durable for stations "
+              "on disk, else visible)")
       .flag("--create", arguments.create, "make the station if it is not there")
       .explain(
           "A full ring makes it wait for the slowest consumer, unless the station was made with "

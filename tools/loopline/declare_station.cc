@@ -27,10 +27,24 @@ void declare_add(Noun& station, StationAddArguments& arguments) {
               "precise (default), coarse or off: of each message")
       .option("--mode MODE", arguments.mode, "permissions of its files, in octal (default 0660)")
       .option("--owner USER", arguments.owner, "or user:group (default you)")
+      .option("--storage WORD", arguments.storage,
+              "memory (default), or file: kept in segments on disk by loopline flush")
+      .option("--segment SIZE", arguments.segment,
+              "a file of the log, 64KiB to 1GiB (default 64MiB)")
+      .option("--retention-age TIME", arguments.retention_age,
+              "drop segments that are older; off, or such as 12h (default 7d)")
+      .option("--retention-messages NUMBER", arguments.retention_messages,
+              "keep about so many messages on disk (default off)")
+      .option("--retention-bytes SIZE", arguments.retention_bytes,
+              "keep about so much on disk (default off)")
+      .option("--flush TIME", arguments.flush,
+              "how long messages gather for one write; group-commit (default): while the one "
+              "before is on its way")
       .explain("What is not named is what its factory says; see: loopline factory info.")
       .examples({"loopline station add orders",
                  "loopline station add prices --ring 64MiB --when-full drop-oldest",
-                 "loopline station add billing/invoices --partitions 4"});
+                 "loopline station add billing/invoices --partitions 4",
+                 "loopline station add ledger --storage file --retention-age off"});
 }
 
 void declare_edit(Noun& station, StationEditArguments& arguments) {
@@ -45,6 +59,12 @@ void declare_edit(Noun& station, StationEditArguments& arguments) {
       .option("--timestamp WORD", arguments.to.timestamp, "precise, coarse or off")
       .option("--mode MODE", arguments.to.mode, "permissions, such as 0660")
       .option("--owner USER", arguments.to.owner, "or user:group; only root gives files away")
+      .option("--segment SIZE", arguments.to.segment, "of segments to come, 64KiB to 1GiB")
+      .option("--retention-age TIME", arguments.to.retention_age, "off, or such as 12h")
+      .option("--retention-messages NUMBER", arguments.to.retention_messages,
+              "off, or about so many")
+      .option("--retention-bytes SIZE", arguments.to.retention_bytes, "off, or about so much")
+      .option("--flush TIME", arguments.to.flush, "group-commit, or such as 5ms")
       .flag("--yes,-y", arguments.yes, "do not ask")
       .explain(
           "Its producers and consumers go on in the new ring and lose nothing. Whoever comes "

@@ -11,6 +11,7 @@
 #include "bench.h"
 #include "demo_report.h"
 #include "finding.h"
+#include "io/flusher.h"
 #include "loopline/consumer.h"
 #include "loopline/message.h"
 #include "process.h"
@@ -55,6 +56,7 @@ std::string json_of(const std::vector<Attachment>& attached);  // process ls
 std::string json_of_why(const WhySummary& summary, const std::vector<Finding>& findings);
 std::string json_of_doctor(const std::vector<Finding>& findings);
 std::string json_of_completion(const std::string& shell, const std::string& script);
+std::string json_of(const io::FlushStatus& status, const std::string& storage);  // flush
 std::string json_of(const BenchResult& result);
 std::string json_of(const DemoResult& result);
 

@@ -11,6 +11,7 @@ int main(int count, char** words) {
   declare_station(line);
   declare_produce(line);
   declare_consume(line);
+  declare_flush(line);
   declare_ring(line);
   declare_process(line);
   declare_why(line);

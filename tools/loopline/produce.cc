@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <ctime>
+#include <map>
 #include <optional>
 
 #include "commands.h"
@@ -63,15 +64,31 @@ class Publisher {
     options.headers = headers_;
     if (may_wait_) options.timeout = wait_slice;
     for (;;) {
-      const auto sequence = producer_.publish(record, options);
-      if (sequence) {
-        count(*sequence, record.size());
+      const auto ticket = producer_.publish_async(record, options);
+      if (ticket) {
+        if (is_file_) last_.insert_or_assign(ticket->partition(), *ticket);
+        count(ticket->sequence(), record.size());
         return true;
       }
-      if (sequence.fault().code() != FaultCode::timed_out) return sequence.fault();
+      if (ticket.fault().code() != FaultCode::timed_out) return ticket.fault();
       if (stop_requested()) return false;
-      tell_once(sequence.fault());
+      tell_once("waiting for room: ", ticket.fault());
     }
+  }
+
+  void keep_tickets() { is_file_ = true; }
+  // Until all that was published has reached the level, or somebody stops us.
+  Status wait_for(Ack level) {
+    for (const auto& [partition, ticket] : last_) {
+      for (;;) {
+        const Status reached = producer_.wait(ticket, level, wait_slice);
+        if (reached) break;
+        if (reached.fault().code() != FaultCode::timed_out) return Status(reached.fault());
+        if (stop_requested()) return Status(reached.fault());
+        tell_once("waiting for the disk: ", reached.fault());
+      }
+    }
+    return ok();
   }
 
   ProduceSummary summary() const {
@@ -113,8 +130,8 @@ class Publisher {
     return !stop_requested();
   }
 
-  void tell_once(const Fault& fault) {
-    if (!is_told_) out_.note("waiting for room: " + fault.message());
+  void tell_once(const char* what, const Fault& fault) {
+    if (!is_told_) out_.note(what + fault.message());
     is_told_ = true;
   }
 
@@ -129,6 +146,8 @@ class Publisher {
   uint64_t told_at_ = 0;
   bool is_told_ = false;
   ProduceSummary summary_;
+  bool is_file_ = false;
+  std::map<uint32_t, Ticket> last_;  // by partition, of a station on disk
 };
 
 Status publish_input(int fd, const std::string& name, RecordKind kind, uint64_t size_max,
@@ -161,6 +180,13 @@ Status publish_inputs(const ProduceArguments& arguments, RecordKind kind, uint64
   return ok();
 }
 
+Result<Ack> read_ack(const std::string& text, Ack otherwise) {
+  if (text.empty()) return otherwise;
+  if (text == "visible") return Ack::visible;
+  if (text == "durable") return Ack::durable;
+  return unknown_word("--ack", text, "visible or durable");
+}
+
 void report(Output& out, const ProduceSummary& summary) {
   if (out.is_json()) {
     out.line(json_of(summary));
@@ -183,6 +209,13 @@ Status produce(Output& out, const ProduceArguments& arguments) {
                                    : Station::open(arguments.station, out.dir()));
   LL_TRY(viewer, Viewer::open(out.dir()));
   LL_TRY(snapshot, viewer.station(arguments.station, {.walk = false}));
+  const bool is_file = snapshot.header.storage == shm::Storage::file;
+  LL_TRY(level, read_ack(arguments.ack, is_file ? Ack::durable : Ack::visible));
+  if (level == Ack::durable && !is_file) {
+    return Fault(FaultCode::unsupported, "station \"" + station.name() +
+                                             "\" keeps its messages in memory: they become "
+                                             "visible, never durable");
+  }
   LL_TRY(producer, station.producer());
   const bool may_wait = snapshot.header.when_full == shm::WhenFull::block;
   if (arguments.files.empty() && ::isatty(STDIN_FILENO) == 1) {
@@ -190,7 +223,9 @@ Status produce(Output& out, const ProduceArguments& arguments) {
   }
   Publisher publisher(out, producer, arguments, rate, may_wait);
   publisher.use_headers(headers);
+  if (level == Ack::durable) publisher.keep_tickets();
   Status status = publish_inputs(arguments, kind, station.max_message(), publisher);
+  if (status) status = publisher.wait_for(level);
   ProduceSummary summary = publisher.summary();
   summary.station = station.name();
   report(out, summary);

@@ -120,6 +120,41 @@ Status remove_ring(const std::string& dir, const shm::StationName& name) {
   return ok();
 }
 
+Result<std::optional<Storage>> read_storage(const std::string& text) {
+  if (text.empty()) return std::optional<Storage>();
+  if (text == "memory") return std::optional(Storage::memory);
+  if (text == "file") return std::optional(Storage::file);
+  return unknown_word("--storage", text, "memory or file");
+}
+
+// A number, or 0 for off.
+template <class Read>
+auto read_or_off(const std::string& text, Read&& read) {
+  return read(text == "off" ? std::string("0") : text);
+}
+
+// What is about its log.
+Status read_log_options(const StationAddArguments& arguments, StationOptions& options) {
+  LL_TRY(storage, read_storage(arguments.storage));
+  LL_TRY(segment, read_size("--segment", arguments.segment));
+  LL_TRY(age, read_duration_or_off("--retention-age", arguments.retention_age));
+  LL_TRY(bytes, read_or_off(arguments.retention_bytes, [](const std::string& text) {
+           return read_size("--retention-bytes", text);
+         }));
+  LL_TRY(messages, read_or_off(arguments.retention_messages, [](const std::string& text) {
+           return read_number("--retention-messages", text, "a number of messages, or off");
+         }));
+  const bool is_grouped = arguments.flush == "group-commit";
+  LL_TRY(flush, read_duration_or_off("--flush", is_grouped ? "off" : arguments.flush));
+  options.storage = storage;
+  options.segment = segment;
+  options.retention_age = age;
+  options.retention_bytes = bytes;
+  options.retention_messages = messages;
+  options.flush = flush;
+  return ok();
+}
+
 }  // namespace
 
 Result<StationOptions> read_station_options(const StationAddArguments& arguments) {
@@ -140,6 +175,7 @@ Result<StationOptions> read_station_options(const StationAddArguments& arguments
   options.mode = mode;
   if (!arguments.owner.empty()) options.owner = arguments.owner;
   if (arguments.exclusive) options.exclusive = true;
+  LL_TRY_STATUS(read_log_options(arguments, options));
   return options;
 }
 
@@ -167,9 +203,11 @@ Status station_add(Output& out, const StationAddArguments& arguments) {
                                   ? "a ring of " + format_size(station.ring_bytes())
                                   : fmt::format("{} rings of {} each", station.partitions(),
                                                 format_size(station.ring_bytes()));
-    out.line(fmt::format("station {}: {} in memory, messages of up to {}",
+    const bool is_file = options.storage == Storage::file;
+    out.line(fmt::format("station {}: {} in memory{}, messages of up to {}",
                          out.paint(Color::bold, station.name()), rings,
-                         format_size(station.max_message())));
+                         is_file ? " and a log on disk" : "", format_size(station.max_message())));
+    if (is_file) out.note("it is flushed by: loopline flush " + station.name() + " --follow");
   }
   return ok();
 }
@@ -233,8 +271,9 @@ Status station_info(Output& out, const std::string& name) {
 }
 
 Status station_rm(Output& out, const StationRmArguments& arguments) {
-  LL_TRY(viewer, Viewer::open(out.dir()));
   LL_TRY(name, shm::parse_station_name(arguments.name));
+  (void)Station::open(arguments.name, out.dir());  // one that is only on disk gets its rings
+  LL_TRY(viewer, Viewer::open(out.dir()));
   const auto snapshot = viewer.station(arguments.name);
   if (!snapshot && snapshot.fault().code() == FaultCode::not_found) return snapshot.fault();
   LL_TRY_STATUS(confirm(out, arguments.yes,

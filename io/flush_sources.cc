@@ -1,0 +1,35 @@
+// FlushSources: conf to sources.
+#include "flush_sources.h"
+
+#include "log/file_station.h"
+#include "log/paths.h"
+
+namespace loopline::io {
+
+Result<std::vector<FlushSource>> sources_of(const shm::Directory& directory,
+                                            const std::string& data, const shm::StationName& name) {
+  LL_TRY(conf, read_station_conf(data, name));
+  if (!conf) {
+    LL_TRY_STATUS(directory.attach(name, 0, shm::Access::look));
+    return Fault(FaultCode::unsupported, "station \"" + name.text() +
+                                             "\" is in memory: there is nothing to flush; make "
+                                             "one on disk: loopline station add NAME --storage "
+                                             "file");
+  }
+  LL_TRY_STATUS(revive_station(directory, data, name));
+  std::vector<FlushSource> sources;
+  for (uint32_t partition = 0; partition < conf->ring.partitions.value_or(1); ++partition) {
+    LogOptions log;
+    log.folder = log_folder(data, name, partition);
+    log.spares = spares_folder(data);
+    log.name = name;
+    log.partition = partition;
+    log.id = conf->id;
+    log.segment_bytes = conf->segment_bytes;
+    log.retention = conf->retention;
+    sources.push_back({directory, name, partition, std::move(log), conf->flush_interval_ns});
+  }
+  return sources;
+}
+
+}  // namespace loopline::io

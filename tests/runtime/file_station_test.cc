@@ -1,0 +1,292 @@
+// File stations: durable when they say so, back after their rings are gone, read over disk and ring.
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "io/flush_sources.h"
+#include "io/flusher.h"
+#include "io/log/file_station.h"
+#include "io/log/paths.h"
+#include "station_fixture.h"
+
+namespace loopline {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace loopline::literals;
+
+class FileStationTest : public StationTest {
+ protected:
+  FileStationTest() : data_(io::data_folder_of(instance().paths())) {}
+
+  StationOptions options() const {
+    StationOptions options;
+    options.storage = Storage::file;
+    options.ring = 64_KiB;
+    options.segment = 64_KiB;
+    return options;
+  }
+  void flush(const std::string& name = "orders") {
+    if (!flusher_) flusher_ = must(io::Flusher::start({.storage = storage_}));
+    auto directory = must(shm::Directory::open_or_create(instance().paths()));
+    io::keep_on_disk(directory, data_);
+    for (const auto& source : must(io::sources_of(directory, data_, {"main", name}))) {
+      const Status added = flusher_->add(source);
+      ASSERT_TRUE(added) << added.fault().message();
+    }
+  }
+  void stop() {
+    const Status stopped = flusher_->stop();
+    EXPECT_TRUE(stopped) << stopped.fault().message();
+    flusher_.reset();
+  }
+  // As a reboot does it.
+  void lose_memory() const {
+    for (const auto& file : std::filesystem::directory_iterator(instance().paths().shm)) {
+      if (file.path().extension() == ".ring") std::filesystem::remove(file.path());
+    }
+  }
+  static std::string body(uint64_t number) { return "message " + std::to_string(number); }
+  void publish(const Station& station, uint64_t first, uint64_t last) const {
+    auto producer = must(station.producer());
+    std::optional<Ticket> ticket;
+    for (uint64_t number = first; number <= last; ++number) {
+      ticket = must(producer.publish_async(body(number)));
+    }
+    const Status durable = producer.wait(*ticket, Ack::durable, 20s);
+    ASSERT_TRUE(durable) << durable.fault().message();
+  }
+  // Reads `count` messages and expects them to be first, first + 1, ...
+  void expect_messages(Consumer& consumer, uint64_t first, uint64_t count) const {
+    uint64_t next = first;
+    while (next < first + count) {
+      const auto read = consumer.poll([&](const Message& message) {
+        EXPECT_EQ(message.text(), body(next));
+        EXPECT_EQ(message.sequence(), next);
+        ++next;
+      });
+      ASSERT_TRUE(read) << read.fault().message();
+      ASSERT_EQ(consumer.gap().count, 0u) << "before " << next;
+      if (*read != 0) continue;
+      ASSERT_TRUE(must(consumer.wait(5s))) << "behind " << next;
+    }
+  }
+  Station reopen(const std::string& name = "orders") const {
+    return must(Station::open(name, dir()));
+  }
+  Consumer from(const Station& station, From where) const {
+    ConsumerOptions options;
+    options.from = where;
+    return must(station.consumer(options));
+  }
+
+  std::string data_;
+  std::string storage_ = "auto";
+  std::unique_ptr<io::Flusher> flusher_;
+};
+
+TEST_F(FileStationTest, PublishReturnsWhenTheMessageIsOnDisk) {
+  const Station station = open_or_create("orders", options());
+  flush();
+  auto producer = must(station.producer());
+  EXPECT_EQ(must(producer.publish("one")), 1u);
+  EXPECT_EQ(flusher_->status().at(0).durable.sequence, 2u);
+  stop();
+}
+
+TEST_F(FileStationTest, ATicketTellsItsLevel) {
+  const Station station = open_or_create("orders", options());
+  auto producer = must(station.producer());
+  const Ticket ticket = must(producer.publish_async("one"));
+  EXPECT_EQ(ticket.level(), Ack::visible);
+  flush();
+  const Status durable = producer.wait(ticket, Ack::durable);
+  ASSERT_TRUE(durable) << durable.fault().message();
+  EXPECT_EQ(ticket.level(), Ack::durable);
+  EXPECT_EQ(code_of(producer.wait(ticket, Ack::committed)), FaultCode::unsupported);
+}
+
+TEST_F(FileStationTest, SaysThatNobodyFlushes) {
+  const Station station = open_or_create("orders", options());
+  auto producer = must(station.producer());
+  const Fault fault = fault_of(producer.publish("one", {.timeout = 20ms}));
+  EXPECT_EQ(fault.code(), FaultCode::timed_out);
+  EXPECT_TRUE(contains(fault, "flush")) << fault.message();
+}
+
+TEST_F(FileStationTest, ComesBackWhenItsRingIsGone) {
+  {
+    const Station station = open_or_create("orders", options());
+    flush();
+    publish(station, 1, 100);
+    stop();
+  }
+  lose_memory();
+  const Station station = reopen();
+  auto consumer = from(station, From::earliest);
+  expect_messages(consumer, 1, 100);
+  flush();
+  publish(station, 101, 200);
+  expect_messages(consumer, 101, 100);
+  stop();
+}
+
+TEST_F(FileStationTest, EachPartitionComesBackBehindItsOwnLog) {
+  StationOptions two = options();
+  two.partitions = 2;
+  {
+    const Station station = open_or_create("orders", two);
+    flush();
+    auto producer = must(station.producer());
+    for (int count = 0; count < 10; ++count) must(producer.publish("x", {.key = "one key"}));
+    stop();
+  }
+  lose_memory();
+  const Station station = reopen();
+  flush();
+  auto producer = must(station.producer());
+  EXPECT_EQ(must(producer.publish("y", {.key = "one key"})), 11u);
+  stop();
+}
+
+TEST_F(FileStationTest, AConsumerThatFallsOutOfTheRingReadsOnFromDisk) {
+  const Station station = open_or_create("orders", options());
+  flush();
+  auto consumer = from(station, From::earliest);
+  publish(station, 1, 50);
+  expect_messages(consumer, 1, 50);
+  publish(station, 51, 5000);  // several laps of the ring
+  expect_messages(consumer, 51, 4950);
+  publish(station, 5001, 5010);
+  expect_messages(consumer, 5001, 10);
+  stop();
+}
+
+TEST_F(FileStationTest, BeginsWhereItIsAskedToOverDiskAndRing) {
+  const Station station = open_or_create("orders", options());
+  flush();
+  publish(station, 1, 3000);
+  auto all = from(station, From::earliest);
+  expect_messages(all, 1, 3000);
+  auto some = from(station, From::sequence(1234));
+  expect_messages(some, 1234, 1767);
+  auto last = from(station, From::last(2500));
+  expect_messages(last, 501, 2500);
+  auto ring = from(station, From::last(5));
+  expect_messages(ring, 2996, 5);
+  stop();
+}
+
+TEST_F(FileStationTest, BeginsAtATimeOnDisk) {
+  const Station station = open_or_create("orders", options());
+  flush();
+  publish(station, 1, 2000);
+  auto reader = from(station, From::earliest);
+  uint64_t wanted_ns = 0;
+  while (wanted_ns == 0) {
+    must(reader.poll([&](const Message& message) {
+      if (message.sequence() == 777) wanted_ns = message.timestamp_ns();
+    }));
+  }
+  auto consumer = from(station, From::time(wanted_ns));
+  uint64_t first = 0;
+  while (first == 0) {
+    must(consumer.poll([&](const Message& message) {
+      if (first == 0) first = message.sequence();
+    }));
+  }
+  EXPECT_EQ(first, 777u);
+  stop();
+}
+
+TEST_F(FileStationTest, WhatRetentionDroppedIsAGap) {
+  StationOptions few = options();
+  few.retention_bytes = 128_KiB;
+  const Station station = open_or_create("orders", few);
+  flush();
+  auto consumer = from(station, From::sequence(1));
+  publish(station, 1, 10);
+  expect_messages(consumer, 1, 10);
+  while (flusher_->status().at(0).begin.sequence < 100) publish(station, 1, 500);
+  uint64_t next = 11;
+  Gap gap;
+  while (gap.count == 0) {
+    const auto read = consumer.poll([&](const Message& message) { next = message.sequence(); });
+    ASSERT_TRUE(read) << read.fault().message();
+    gap = consumer.gap();
+    if (*read != 0) break;
+  }
+  EXPECT_EQ(gap.first, 11u);
+  EXPECT_GT(gap.count, 50u);
+  EXPECT_GE(next, gap.first + gap.count);
+  stop();
+}
+
+TEST_F(FileStationTest, AnEditedRingIsFlushedToItsEndAndFollowed) {
+  const Station station = open_or_create("orders", options());
+  flush();
+  publish(station, 1, 100);
+  StationOptions larger;
+  larger.ring = 128_KiB;
+  must(Station::edit("orders", larger, dir()));
+  publish(station, 101, 2000);
+  auto consumer = from(station, From::earliest);
+  uint64_t count = 0;
+  while (count < 2000) {
+    const auto read = consumer.poll([&](const Message&) { ++count; });
+    ASSERT_TRUE(read) << read.fault().message();
+    if (*read == 0) must(consumer.wait(1s));
+  }
+  EXPECT_EQ(must(io::read_station_conf(data_, {"main", "orders"}))->ring.ring, 128_KiB);
+  stop();
+}
+
+TEST_F(FileStationTest, IsGoneFromDiskWhenItIsRemoved) {
+  {
+    const Station station = open_or_create("orders", options());
+    flush();
+    publish(station, 1, 10);
+    stop();
+  }
+  must(Station::remove("orders", dir()));
+  EXPECT_EQ(code_of(Station::open("orders", dir())), FaultCode::not_found);
+  const Station again = open_or_create("orders", options());
+  flush();
+  publish(again, 1, 3);
+  auto consumer = from(again, From::earliest);
+  expect_messages(consumer, 1, 3);
+  stop();
+}
+
+TEST_F(FileStationTest, WithoutIoUringThreadsWriteIt) {
+  storage_ = "posix";
+  const Station station = open_or_create("orders", options());
+  flush();
+  EXPECT_EQ(flusher_->storage_name(), "posix");
+  publish(station, 1, 3000);
+  auto consumer = from(station, From::earliest);
+  expect_messages(consumer, 1, 3000);
+  stop();
+}
+
+TEST_F(FileStationTest, OneFlusherAtATime) {
+  const Station station = open_or_create("orders", options());
+  flush();
+  auto other = must(io::Flusher::start({}));
+  auto directory = must(shm::Directory::open_or_create(instance().paths()));
+  const auto sources = must(io::sources_of(directory, data_, {"main", "orders"}));
+  EXPECT_EQ(code_of(other->add(sources.at(0))), FaultCode::already_exists);
+  stop();
+}
+
+TEST_F(FileStationTest, RefusesAMessageLargerThanASegment) {
+  StationOptions wrong = options();
+  wrong.ring = 8_MiB;
+  wrong.max_message = 512_KiB;
+  const Fault fault = fault_of(try_create("orders", wrong));
+  EXPECT_EQ(fault.code(), FaultCode::invalid_argument);
+  EXPECT_TRUE(contains(fault, "segment")) << fault.message();
+}
+
+}  // namespace
+}  // namespace loopline

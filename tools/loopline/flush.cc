@@ -1,0 +1,156 @@
+// flush: brings stations to disk, once or for as long as it runs.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "commands.h"
+#include "io/flush_sources.h"
+#include "io/flusher.h"
+#include "io/log/file_station.h"
+#include "io/log/paths.h"
+#include "json.h"
+#include "options.h"
+#include "shm/base/clock.h"
+#include "shm/base/units.h"
+#include "signals.h"
+
+namespace loopline::cli {
+namespace {
+
+constexpr uint64_t look_every_ns = 100'000'000;
+constexpr uint64_t drain_slice_ns = 200'000'000;
+
+Result<shm::WaitKind> read_wait(const std::string& text) {
+  if (text == "spin") return shm::WaitKind::spin;
+  if (text == "adaptive") return shm::WaitKind::adaptive;
+  if (text == "park") return shm::WaitKind::park;
+  return unknown_word("--wait", text, "spin, adaptive or park");
+}
+
+Result<std::vector<shm::StationName>> named_stations(const FlushArguments& arguments,
+                                                     const std::string& data) {
+  std::vector<shm::StationName> names;
+  for (const std::string& text : arguments.stations) {
+    LL_TRY(name, shm::parse_station_name(text));
+    names.push_back(name);
+  }
+  if (names.empty()) return io::stations_on_disk(data);
+  return names;
+}
+
+// One that cannot be opened is named, and the others go on.
+Result<std::unique_ptr<io::Flusher>> start_flusher(Output& out, const FlushArguments& arguments,
+                                                   std::optional<Fault>& first_fault) {
+  LL_TRY(wait, read_wait(arguments.wait));
+  LL_TRY(paths, shm::find_instance(out.dir()));
+  const std::string data = io::data_folder_of(paths);
+  LL_TRY(names, named_stations(arguments, data));
+  LL_TRY(directory, shm::Directory::open_or_create(paths));
+  io::keep_on_disk(directory, data);
+  LL_TRY(flusher, io::Flusher::start({.storage = arguments.storage, .wait = wait}));
+  if (!flusher->why_not().empty()) {
+    out.note(flusher->why_not() + "; threads write instead");
+  }
+  for (const auto& name : names) {
+    auto sources = io::sources_of(directory, data, name);
+    if (!sources && !first_fault) first_fault = sources.fault();
+    if (!sources) continue;
+    for (const auto& source : *sources) {
+      const Status added = flusher->add(source);
+      if (added) continue;
+      out.note("station " + name.text() + " is not flushed: " + added.fault().message());
+      if (!first_fault) first_fault = added.fault();
+    }
+  }
+  if (names.empty()) {
+    out.note("no stations on disk in " + data +
+             "; make one: loopline station add NAME --storage file");
+  }
+  return std::move(flusher);
+}
+
+void report(Output& out, io::Flusher& flusher) {
+  for (const io::FlushStatus& status : flusher.status()) {
+    if (out.is_json()) {
+      out.line(json_of(status, flusher.storage_name()));
+      continue;
+    }
+    const std::string partition =
+        status.partition == 0 ? "" : fmt::format(" partition {}", status.partition);
+    if (!out.is_quiet()) {
+      out.line(fmt::format(
+          "{}{}: durable up to message {}, {} in {} on disk",
+          out.paint(Color::bold, status.name.text()), partition,
+          format_count(status.durable.sequence - 1), format_size(status.disk_bytes),
+          status.segments == 1 ? "a segment" : format_count(status.segments) + " segments"));
+    }
+    for (const io::LogGap& gap : status.gaps) {
+      out.note(fmt::format("{}{}: messages {} to {} are missing: {}", status.name.text(), partition,
+                           gap.from.sequence, gap.to.sequence - 1, gap.why));
+    }
+  }
+}
+
+// What stands in the way of a log, told once.
+class Troubles {
+ public:
+  explicit Troubles(Output& out) : out_(out) {}
+  void look(io::Flusher& flusher) {
+    for (const io::FlushStatus& status : flusher.status()) {
+      const auto& fault = status.failed ? status.failed : status.starved;
+      const std::string text = fault ? status.name.text() + ": " + fault->message() : "";
+      if (!text.empty() && text != last_) out_.note(text);
+      if (!text.empty()) last_ = text;
+      if (status.failed) failed_ = *status.failed;
+    }
+  }
+  const std::optional<Fault>& failed() const { return failed_; }
+
+ private:
+  Output& out_;
+  std::string last_;
+  std::optional<Fault> failed_;
+};
+
+Status flush_once(io::Flusher& flusher) {
+  for (;;) {
+    const Status drained = flusher.drain(monotonic_ns() + drain_slice_ns);
+    if (drained || drained.fault().code() != FaultCode::timed_out) {
+      return drained ? ok() : Status(drained.fault());
+    }
+    if (stop_requested()) return Status(drained.fault());
+  }
+}
+
+}  // namespace
+
+Status flush(Output& out, const FlushArguments& arguments) {
+  if (arguments.once == arguments.follow) {
+    return Fault(FaultCode::invalid_argument,
+                 "say --once (what is there now) or --follow (until Ctrl-C)");
+  }
+  std::optional<Fault> fault;
+  LL_TRY(flusher, start_flusher(out, arguments, fault));
+  if (fault && flusher->status().empty()) return *fault;
+  if (arguments.once) {
+    const Status drained = flush_once(*flusher);
+    if (!drained && !fault) fault = drained.fault();
+  } else {
+    const size_t logs = flusher->status().size();
+    out.note(fmt::format("flushing {} by {}; Ctrl-C ends",
+                         logs == 1 ? "a log" : fmt::format("{} logs", logs),
+                         flusher->storage_name()));
+    Troubles troubles(out);
+    while (!stop_requested()) {
+      troubles.look(*flusher);
+      pause_for(look_every_ns);
+    }
+    if (!fault) fault = troubles.failed();
+  }
+  report(out, *flusher);
+  const Status stopped = flusher->stop();
+  if (fault) return *fault;
+  return stopped ? ok() : Status(stopped.fault());
+}
+
+}  // namespace loopline::cli
