@@ -23,8 +23,13 @@ Result<std::unique_ptr<LogWriter>> LogWriter::open(Disk& disk, Chores& chores,
 
 Status LogWriter::recover(const RingAtOpen& ring, uint64_t now_ns) {
   LL_TRY_STATUS(disk_.make_folder(options_.folder));
-  LL_TRY(lock, disk_.lock(lock_path(options_.folder)));
-  lock_ = std::move(lock);
+  auto lock = disk_.lock(lock_path(options_.folder));
+  if (!lock && lock.fault().code() == FaultCode::already_exists) {
+    return Fault(FaultCode::already_exists,
+                 "station \"" + options_.name.text() + "\" is flushed by another process already");
+  }
+  if (!lock) return lock.fault();
+  lock_ = std::move(*lock);
   LL_TRY(facts, examine(disk_, options_.folder, {}));
   recovered_ = std::move(facts);
   LL_TRY_STATUS(check_identity());

@@ -199,8 +199,10 @@ bool LogWriter::completed(uint64_t token, int error) {
     open_.erase(segment);
     return false;
   }
-  const auto batch = std::find_if(in_flight_.begin(), in_flight_.end(),
-                                  [&](const Written& written) { return written.token == token; });
+  // A batch that is done waits here for those before it, while its token may be out again.
+  const auto batch = std::find_if(
+      in_flight_.begin(), in_flight_.end(),
+      [&](const Written& written) { return written.token == token && !written.is_done; });
   LL_CHECK(batch != in_flight_.end());
   batch->is_done = error == 0;
   if (failed_) return false;

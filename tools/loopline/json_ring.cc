@@ -20,14 +20,10 @@ Json claim_of(const shm::OpenClaim& claim) {
 }
 
 Json parameters_of(const shm::RingHeader& header) {
-  return {{"storage", "memory"},
-          {"ring", header.capacity},
-          {"partitions", header.partitions},
-          {"max_message", header.message_max},
-          {"exclusive", header.exclusive != 0},
-          {"when_full", text_of(header.when_full)},
-          {"evict_after_ns", header.evict_after_ns},
-          {"timestamp", text_of(header.timestamp)}};
+  return {{"storage", shm::word_of(header.storage)}, {"ring", header.capacity},
+          {"partitions", header.partitions},         {"max_message", header.message_max},
+          {"exclusive", header.exclusive != 0},      {"when_full", text_of(header.when_full)},
+          {"evict_after_ns", header.evict_after_ns}, {"timestamp", text_of(header.timestamp)}};
 }
 
 Json station_of(const shm::RingSnapshot& snapshot) {

@@ -91,7 +91,7 @@ void print_info(Output& out, StationRings rings) {
                                                            counted(sums.lag_max, "message"))));
   const std::string unfinished = unfinished_edit(rings);
   if (!unfinished.empty()) fact("edit", out.paint(Color::yellow, unfinished));
-  fact("storage", "memory");
+  fact("storage", shm::word_of(header.storage));
   fact("partitions", std::to_string(header.partitions));
   fact("ring", format_size(header.capacity) + (rings.size() > 1 ? " each" : ""));
   fact("max-message", format_size(header.message_max));
