@@ -1,4 +1,4 @@
-// Chores: the slow work on files (making segments, renaming, manifests) that commits never wait for.
+// Chores: slow work on files (making segments, renaming, manifests) that no commit waits for.
 //
 // The flusher posts a chore; it runs on a thread of its own and returns what is to be done with its
 // result, which the flusher runs when it collects. Chores run one after the other, in order.

@@ -44,8 +44,7 @@ Result<std::shared_ptr<shm::Attached>> ring_to_flush(const FlushSource& source) 
     if (!mapping && mapping.fault().code() == FaultCode::not_found) continue;
     if (!mapping) return mapping.fault();
     auto ring = shm::Attached::make(std::move(*mapping), roster, source.directory);
-    const Pair durable =
-        ring->ring().control->durable.pair.load(std::memory_order_acquire);  // acquire [durable]
+    const Pair durable = shm::durable_of(ring->ring());
     if (durable.first != shm::no_cursor.first && durable.first != 0) return ring;
   }
   return Fault(FaultCode::not_found, "partition " + std::to_string(source.partition) +
@@ -58,8 +57,7 @@ Result<std::shared_ptr<shm::Attached>> ring_to_flush(const FlushSource& source) 
 Result<std::unique_ptr<FlushLog>> FlushLog::open(Disk& disk, Chores& chores,
                                                  const FlushSource& source, uint64_t now_ns) {
   LL_TRY(ring, ring_to_flush(source));
-  const Pair durable =
-      ring->ring().control->durable.pair.load(std::memory_order_acquire);  // acquire [durable]
+  const Pair durable = shm::durable_of(ring->ring());
   const RingAtOpen at_open{ring->header().uuid[0], place_of(durable)};
   LL_TRY(log, LogWriter::open(disk, chores, source.log, at_open, now_ns));
   return std::unique_ptr<FlushLog>(new FlushLog(source, std::move(ring), std::move(log)));
@@ -215,9 +213,7 @@ bool FlushLog::has_reached(uint64_t position) const {
   return failed_ || is_over_ || log_->durable().position >= position;
 }
 
-uint64_t FlushLog::frontier() const {
-  return ring_->ring().control->hint.pair.load_first(std::memory_order_acquire);  // acquire [hint]
-}
+uint64_t FlushLog::frontier() const { return shm::frontier_of(ring_->ring()).first; }
 
 Status FlushLog::close(uint64_t now_ns) {
   if (cursor_) cursor_->close();

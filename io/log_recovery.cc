@@ -2,8 +2,8 @@
 //
 // Steps, each of which may be the last before a power cut; the next opening begins anew:
 //   1 the lock                       2 examine(): where the log ends, by reading alone
-//   3 what was read is synced        (a killed writer's last batches may be in the disk's cache only)
-//   4 the manifest, with our epoch   from here on nothing of an earlier epoch is believed behind end
+//   3 what was read is synced        (a killed writer's last batches may be in a cache only)
+//   4 the manifest, with our epoch   from here on nothing of an earlier epoch counts behind end
 //   5 footers of segments that are whole
 #include <algorithm>
 

@@ -1,7 +1,7 @@
-// Storage: how the flusher writes: many writes in flight, each one safe on the disk when it is done.
+// Storage: how the flusher writes: many writes in flight, each safe on the disk when it is done.
 //
-// The seam between the flusher and the kernel. UringStorage writes through io_uring, PosixStorage by
-// threads (for kernels and containers that forbid io_uring), the tests' simulated one decides by
+// The seam between the flusher and the kernel. UringStorage writes through io_uring, PosixStorage
+// by threads (for kernels and containers that forbid io_uring), the tests' simulated one decides by
 // itself what survives. One thread uses it.
 #pragma once
 
@@ -43,7 +43,7 @@ class Storage {
   virtual void wait(std::span<const BellTicket> bells, uint64_t deadline_ns) = 0;
 };
 
-// The best there is: io_uring where the kernel lets us, else posix; `why_not` says what was missing.
+// The best there is: io_uring where the kernel lets us, else posix; `why_not` says what is missing.
 // `wanted` is "auto", "io_uring" (a fault when it cannot be had) or "posix".
 Result<std::unique_ptr<Storage>> make_storage(const std::string& wanted, uint32_t depth,
                                               std::string& why_not);

@@ -36,6 +36,16 @@ struct FlushRun {
   Pair end() const { return {at.first + bytes, at.second + count}; }
 };
 
+// Up to where a ring is on disk, for those who look from outside; no_cursor: all of it, {0, 0}: it
+// is not born.
+inline Pair durable_of(const Ring& ring) {
+  return ring.control->durable.pair.load(std::memory_order_acquire);  // acquire [durable]
+}
+// Near the end of what was claimed.
+inline Pair frontier_of(const Ring& ring) {
+  return ring.control->hint.pair.load(std::memory_order_acquire);  // acquire [hint]
+}
+
 class FlushCursor {
  public:
   // Takes over at `durable`, and says that we flush. Faults: unsupported (a memory station),

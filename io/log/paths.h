@@ -4,7 +4,7 @@
 //   DATA/stations/FACTORY@STATION/0/manifest, lock       one folder a partition
 //   DATA/stations/FACTORY@STATION/0/12@1056768@4711.segment   number, first position and sequence
 //   DATA/stations/FACTORY@STATION/0/13.segment           ready to be begun, or begun a moment ago
-//   DATA/spares/67108864@5be12f.spare                    segments that were dropped, to be used again
+//   DATA/spares/67108864@5be12f.spare                    dropped segments, to be used again
 //
 // A name is a hint that spares opening a thousand segments; what is in the file decides.
 #pragma once

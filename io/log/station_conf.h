@@ -58,7 +58,7 @@ Status write_station_conf(const std::string& data, const shm::StationName& name,
                           const StationConf& conf, bool is_new);
 // The stations that are on disk, by name.
 Result<std::vector<shm::StationName>> stations_on_disk(const std::string& data);
-// Ends a station's life on disk, its conf first: what a death leaves behind that is nobody's, and is
+// Ends a station's life on disk, its conf first: what a death leaves behind is nobody's, and is
 // removed with the next station of that name.
 Status remove_station_files(const std::string& data, const shm::StationName& name);
 

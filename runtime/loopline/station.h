@@ -26,7 +26,7 @@ enum class Timestamp { precise, coarse, off };
 // What a producer meets when consumers hold a full ring: it waits; it is told; or no consumer may
 // hold the ring, and all of them read as lossy ones do.
 enum class WhenFull { block, reject, drop_oldest };
-// memory: gone with the machine. file: kept in segments on disk by whoever flushes it (looplined, or
+// memory: gone with the machine. file: kept in segments on disk by whoever flushes it (looplined or
 // `loopline flush`); consumers read what the ring has lost from there.
 enum class Storage { memory, file };
 

@@ -6,6 +6,7 @@
 
 #include "io/log/paths.h"
 #include "io/log/posix_disk.h"
+#include "shm/flush_cursor.h"
 
 namespace loopline {
 namespace {
@@ -30,8 +31,7 @@ Result<bool> CatchUp::open_log() {
 Result<io::LogPlace> CatchUp::durable() {
   for (int count = 0; count < 2; ++count) {
     if (flushing_) {
-      const Pair durable = flushing_->ring().control->durable.pair.load(
-          std::memory_order_acquire);  // acquire [durable]
+      const Pair durable = shm::durable_of(flushing_->ring());
       if (durable.first != shm::no_cursor.first) return place_of(durable);
       flushing_.reset();
     }
@@ -41,8 +41,7 @@ Result<io::LogPlace> CatchUp::durable() {
       auto mapping = directory_.attach_generation(name_, partition_, generation, shm::Access::look);
       if (!mapping) continue;
       auto ring = shm::Attached::make(std::move(*mapping), roster, directory_);
-      const Pair durable =
-          ring->ring().control->durable.pair.load(std::memory_order_acquire);  // acquire [durable]
+      const Pair durable = shm::durable_of(ring->ring());
       if (durable.first == 0 || durable.first == shm::no_cursor.first) continue;
       flushing_ = ring;
       break;
@@ -78,10 +77,7 @@ Status CatchUp::begin(From from, shm::Consumer& ring) {
   uint64_t sequence = 0;
   if (from.kind() == From::Kind::sequence) sequence = from.value();
   if (from.kind() == From::Kind::last) {
-    const uint64_t end = ring.attached()
-                             ->ring()
-                             .control->hint.pair.load(std::memory_order_acquire)
-                             .second;  // acquire [hint]
+    const uint64_t end = shm::frontier_of(ring.attached()->ring()).second;
     sequence = end - std::min(end, from.value());
   }
   if (sequence >= ring_first) return ok();

@@ -75,7 +75,7 @@ Result<size_t> ConsumerState::Source::read(std::span<shm::FrameView> into) {
   if (!log || !count) return count;
   const shm::Gap gap = ring.take_gap();
   if (gap.count == 0) return count;
-  // With a log, what was just read comes again: the ring goes on at whatever place the log has brought us to.
+  // With a log, what was just read comes again: the ring goes on where the log has brought us.
   LL_TRY(is_behind_now, log->begin_behind(gap));
   if (!is_behind_now) return count;
   return log->read(into, ring);

@@ -1,4 +1,4 @@
-// File stations: durable when they say so, back after their rings are gone, read over disk and ring.
+// File stations: durable when they say so, back when their rings are gone, read over disk and ring.
 #include <unistd.h>
 
 #include <filesystem>

@@ -27,7 +27,7 @@ const std::vector<Layer>& layers() {
       {"shm/base", {"shm/base"}, {"xxh"}},
       {"shm", {"shm"}, {"boost/interprocess/"}},
       {"io/log", {"shm", "io/log"}, {}},
-      {"io", {"shm", "io"}, {"liburing"}},
+      {"io", {"shm", "io"}, {"liburing", "xxhash"}},
       {"net", {"shm", "io", "net"}, {}},
       {"runtime/loopline", {"shm/base", "runtime/loopline"}, {}},
       {"runtime/sdk", {"shm", "io/log", "runtime/loopline", "runtime/sdk"}, {}},
