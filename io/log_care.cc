@@ -166,9 +166,11 @@ size_t LogWriter::droppable(uint64_t now_ns) {
   return count;
 }
 
-void LogWriter::post_retire(std::vector<std::string> files) {
+void LogWriter::post_retire(std::vector<std::string> files, bool may_recycle) {
   const uint64_t token = manifest_.epoch << 32 | number_;
-  post([disk = &disk_, options = options_, files = std::move(files), token] {
+  LogOptions options = options_;
+  if (!may_recycle) options.spares.clear();
+  post([disk = &disk_, options, files = std::move(files), token] {
     uint64_t index = 0;
     // One that cannot be removed is in nobody's way; the next opening tries again.
     for (const std::string& file : files) {
@@ -199,7 +201,7 @@ void LogWriter::post_manifest(size_t drop_count, uint64_t now_ns) {
       if (fault) return log.fail(*fault);
       log.manifest_ = stored;
       for (size_t index = 0; index < drop_count; ++index) log.known_.pop_front();
-      if (!dropped.empty()) log.post_retire(dropped);
+      if (!dropped.empty()) log.post_retire(dropped, true);
     };
   });
 }

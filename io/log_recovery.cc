@@ -197,7 +197,8 @@ Status LogWriter::take_over_files() {
   std::vector<std::string> retired = recovered_.dropped;
   for (const std::string& file : recovered_.unbegun) {
     const auto name = parse_segment_name(file);
-    const bool is_last = !next_ && name->number == number_;
+    // In one of a log that was not closed a killed writer's first batch may still arrive.
+    const bool is_last = recovered_.is_closed && !next_ && name->number == number_;
     if (is_last) {
       LL_TRY(ready, disk_.open(path_of(file), DiskAccess::write));
       LL_TRY(bytes, ready->size());
@@ -211,7 +212,8 @@ Status LogWriter::take_over_files() {
   for (const std::string& file : recovered_.strangers) {
     if (file.ends_with(".making")) retired.push_back(file);  // ours, never finished
   }
-  if (!retired.empty()) post_retire(std::move(retired));
+  // Not to be used again, for the same reason.
+  if (!retired.empty()) post_retire(std::move(retired), false);
   return ok();
 }
 

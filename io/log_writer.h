@@ -166,7 +166,7 @@ class LogWriter {
   void post_name(KnownSegment& known);
   void post_age(KnownSegment& known, uint64_t now_ns);
   void post_manifest(size_t drop_count, uint64_t now_ns);
-  void post_retire(std::vector<std::string> files);
+  void post_retire(std::vector<std::string> files, bool may_recycle);
   void post_punch(const SegmentFacts& facts);
   size_t droppable(uint64_t now_ns);
   bool is_droppable(const KnownSegment& oldest, const KnownSegment& next, uint64_t count,

@@ -54,9 +54,17 @@ void add_keeper(Rows& rows, const Subject& subject, const StartKeeper& start,
   }
 }
 
+static StartKeeper loopline(bool is_spinning) {
+  return [is_spinning](const std::string& folder, const Load& /*load*/) {
+    return start_loopline(folder, is_spinning);
+  };
+}
+
 Rows durable_rows() {
   Rows rows;
   add_raw_write(rows);
+  add_keeper(rows, {"loopline spinning", Kept::synced}, loopline(true));
+  add_keeper(rows, {"loopline parked", Kept::synced}, loopline(false));
   add_keeper(rows, {"redis always", Kept::synced}, redis(RedisSync::always));
   add_keeper(rows, {"rocksdb", Kept::synced}, start_rocksdb);
   add_keeper(rows, {"sqlite", Kept::synced}, start_sqlite);

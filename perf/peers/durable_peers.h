@@ -9,6 +9,8 @@ namespace loopline::perf {
 enum class RedisSync { always, every_second };
 Result<std::unique_ptr<Keeper>> start_redis(const std::string& folder, const Load& load,
                                             RedisSync sync);
+// We, with the flusher in the same process; it and the producer spin, or sleep.
+Result<std::unique_ptr<Keeper>> start_loopline(const std::string& folder, bool is_spinning);
 Result<std::unique_ptr<Keeper>> start_nats(const std::string& folder, const Load& load);
 Result<std::unique_ptr<Keeper>> start_rocksdb(const std::string& folder, const Load& load);
 Result<std::unique_ptr<Keeper>> start_sqlite(const std::string& folder, const Load& load);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <thread>
 
 #include "child.h"
@@ -277,10 +278,10 @@ TEST(FlushCursor, SkipsToNoPlaceInsideAFrame) {
 TEST(FlushCursor, FinishesTheFrameOfADeadProducerInItsWay) {
   FlushedStation station;
   Producer producer = station.producer();
+  std::optional<Producer> dead;  // closed behind the test only
   std::thread([&] {
-    Producer dead = station.producer();
-    open(dead, "never");
-    new Producer(std::move(dead));  // NOLINT: nobody closes it
+    dead.emplace(station.producer());
+    open(*dead, "never");
   }).join();
   write(producer, "behind");
   FlushCursor cursor = station.cursor();
