@@ -69,9 +69,7 @@ class Claimer {
         return is_position(at.first) ? ClaimOutcome::full : ClaimOutcome::confused;
       }
       // Before the CAS: until it, nobody of this lap may write here (R4).
-      const bool mimic = carries_tag(
-          ring_.word(at.first).load(std::memory_order_relaxed),  // relaxed: R3 made it quiet
-          at.first);
+      const bool mimic = looks_committed(at.first);
       if (take(side, seen, ring_.make_side(at.first, bytes, owner_, mimic))) {
         claim = {at.first, at.second, bytes, mimic};
         remember({at.first + bytes, at.second + 1}, bytes);
@@ -128,6 +126,15 @@ class Claimer {
   // Every step walks one frame, or starts over because others moved: far more than a whole ring of
   // steps in one claim means that the words are not a chain.
   uint64_t steps_max() const { return 64 * (ring_.capacity / unit_size) + 4096; }
+
+  // Another may claim the place meanwhile and write there; our CAS fails then, and what we saw does
+  // not count.
+  bool looks_committed(uint64_t position) const {
+    const MeantRace unless_we_claim_it;
+    return carries_tag(
+        ring_.word(position).load(std::memory_order_relaxed),  // relaxed: R3 made it quiet
+        position);
+  }
 
   bool take(Atomic<uint64_t>& side, uint64_t& seen, uint64_t mine) {
     if (exclusive_) {  // nobody else claims: the CAS would find what we saw
