@@ -1,4 +1,4 @@
-// Loopline as a keeper: a file station, its flusher in this process, tickets until they are durable.
+// Loopline as a keeper: a file station, its flusher in this process, tickets until all is durable.
 #include <loopline/loopline.h>
 
 #include <deque>
