@@ -2,7 +2,7 @@
 // that find it full, and a lossy reader that nobody waits for.
 //
 // The flusher does on the ring what FlushCursor does: reads a frame, has it "written", moves
-// `durable`, rings. What was flushed is checked against what was put in: a frame that is overwritten
+// `durable`, rings. What was flushed is checked against what was put in: one that is overwritten
 // before it is on disk is a frame lost.
 #include <gtest/gtest.h>
 
