@@ -2,6 +2,7 @@
 #include "inspect.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <limits>
 
@@ -17,6 +18,7 @@ namespace loopline::shm {
 namespace {
 
 constexpr int walk_tries_max = 16;
+constexpr uint64_t errno_max = 4095;  // the kernel's own bound: MAX_ERRNO
 
 // The plain images of control, producers and cursors, in the order of the file.
 struct ControlImage {
@@ -64,7 +66,9 @@ class Inspector {
 
   Status read_control();
   Status read_cursor(uint32_t slot);
+  Status read_log();
   void read_producer(uint32_t slot);
+  bool is_inside(uint64_t at, const LimitWord& before, const LimitWord& after) const;
   void check_window(const LimitWord& before, const LimitWord& after);
   Occupant occupant(uint64_t owner) const { return occupant_of(owner, roster_); }
   void read_lock();
@@ -134,6 +138,36 @@ Status Inspector::read_cursor(uint32_t slot) {
   return ok();
 }
 
+// `durable` before the seal: a ring all on disk says so only after it was sealed.
+Status Inspector::read_log() {
+  if (snapshot_.header.storage != Storage::file) return ok();
+  FlushFacts facts;
+  LL_TRY(durable, hole_.pair(offsetof(ControlBlock, durable)));
+  LL_TRY(seal_at, hole_.pair(offsetof(ControlBlock, seal) + offsetof(SealLine, at)));
+  facts.durable = durable;
+  facts.is_done = durable.first == no_cursor.first;
+  if (facts.is_done) facts.durable = {seal_at.first + unit_size, seal_at.second + 1};
+  if (facts.is_done && seal_at.first == 0) damaged("its log ends, and the ring is not sealed");
+  const uint64_t place = offsetof(ControlBlock, log);
+  const auto state = image_.at<uint64_t>(place + offsetof(LogLine, state));
+  if (state > static_cast<uint64_t>(LogState::failed)) {
+    damaged("the state of its log is " + std::to_string(state) + ", which none is");
+  } else {
+    facts.state = static_cast<LogState>(state);
+  }
+  const auto error = image_.at<uint64_t>(place + offsetof(LogLine, error));
+  facts.error = error <= errno_max ? static_cast<int>(error) : EIO;
+  facts.commits = image_.at<uint64_t>(place + offsetof(LogLine, commits));
+  facts.bytes = image_.at<uint64_t>(place + offsetof(LogLine, bytes));
+  const auto flusher = image_.at<uint64_t>(place + offsetof(LogLine, flusher));
+  if (flusher != nobody) facts.flusher = occupant(flusher);
+  // What failed stays so until the log is opened anew, by whomever.
+  const bool is_dead = !facts.flusher || facts.flusher->life == Life::dead;
+  if (is_dead && facts.state != LogState::failed) facts.state = LogState::idle;
+  snapshot_.log = std::move(facts);
+  return ok();
+}
+
 Status Inspector::read_control() {
   const RingHeader& header = snapshot_.header;
   image_.producer_slots = header.producer_slots;
@@ -155,6 +189,7 @@ Status Inspector::read_control() {
   LL_TRY(limit, hole_.limit());
   for (uint32_t slot = 0; slot < header.producer_slots; ++slot) read_producer(slot);
   for (uint32_t slot = 0; slot < header.cursor_slots; ++slot) LL_TRY_STATUS(read_cursor(slot));
+  LL_TRY_STATUS(read_log());
   LL_TRY(hint, hole_.pair(offsetof(ControlBlock, hint)));
   snapshot_.hint = hint;
   LL_TRY(limit_after, hole_.limit());
@@ -162,7 +197,12 @@ Status Inspector::read_control() {
   return ok();
 }
 
-// Cursors were read after `before` and before `after`, so they stand between what the two say.
+// Of what gates, read between `before` and `after`: whether it stands between what the two say.
+bool Inspector::is_inside(uint64_t at, const LimitWord& before, const LimitWord& after) const {
+  const uint64_t oldest = before.position - std::min(before.position, ring_.capacity);
+  return at >= oldest && at <= after.position && at % unit_size == 0;
+}
+
 void Inspector::check_window(const LimitWord& before, const LimitWord& after) {
   const uint64_t capacity = ring_.capacity;
   if (after.position < capacity || after.position % unit_size != 0 ||
@@ -176,10 +216,15 @@ void Inspector::check_window(const LimitWord& before, const LimitWord& after) {
   for (const CursorFacts& cursor : snapshot_.cursors) {
     if (!cursor.has_place() || cursor.kind == CursorKind::lossy) continue;
     const uint64_t at = cursor.at.first;
-    const bool is_inside = at + capacity >= before.position && at <= after.position;
-    if (is_inside && at % unit_size == 0) continue;
+    if (is_inside(at, before, after)) continue;
     damaged("cursor slot " + std::to_string(cursor.slot) + " stands at position " +
             std::to_string(at) + ", outside of the window");
+  }
+  if (!snapshot_.log) return;
+  const Pair durable = snapshot_.log->durable;
+  if (!is_inside(durable.first, before, after) || durable.second < before.sequence) {
+    damaged("its log is on disk up to position " + std::to_string(durable.first) +
+            ", outside of the window");
   }
 }
 
@@ -288,6 +333,12 @@ void Inspector::finish() {
         snapshot_.frontier.second - std::min(cursor.at.second, snapshot_.frontier.second);
     cursor.lag_bytes =
         snapshot_.frontier.first - std::min(cursor.at.first, snapshot_.frontier.first);
+  }
+  if (snapshot_.log) {
+    FlushFacts& log = *snapshot_.log;
+    const Pair visible = snapshot_.visible;
+    log.lag_messages = visible.second - std::min(log.durable.second, visible.second);
+    log.lag_bytes = visible.first - std::min(log.durable.first, visible.first);
   }
   for (ProducerFacts& producer : snapshot_.producers) {
     for (const OpenClaim& claim : snapshot_.open_claims) {

@@ -14,6 +14,7 @@
 //   capacity |---- readable, kept ----------|-- claims -|-- free ------------------------|
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -80,6 +81,18 @@ struct LockFacts {
   uint32_t tid = 0;          // of its holder, in its own pid namespace; 0: free
 };
 
+// How far the disk of a file station is, and who writes it.
+struct FlushFacts {
+  Pair durable;                     // everything before it is on disk
+  bool is_done = false;             // this ring is sealed, and on disk up to its seal
+  LogState state = LogState::idle;  // also when the flusher's thread is dead
+  int error = 0;                    // errno of disk_full and failed
+  std::optional<Occupant> flusher;  // who said so last; nullopt: nobody flushes
+  uint64_t lag_messages = 0;        // to what is visible
+  uint64_t lag_bytes = 0;
+  uint64_t commits = 0, bytes = 0;  // times that durable moved, and by how much
+};
+
 struct RingSnapshot {
   RingHeader header{};
   std::string path;
@@ -100,7 +113,8 @@ struct RingSnapshot {
 
   uint64_t seal_state = seal_open;
   Pair seal_at;
-  Pair gate;  // no_cursor: lifted
+  Pair gate;                      // no_cursor: lifted
+  std::optional<FlushFacts> log;  // nullopt: a memory station, or a ring that is not born yet
   LockFacts lock;
   bool producers_wait = false;  // somebody sleeps until there is room
   bool consumers_wait = false;  // somebody sleeps until there is a message

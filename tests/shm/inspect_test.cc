@@ -5,11 +5,13 @@
 #include <sys/mman.h>
 
 #include <random>
+#include <thread>
 
 #include "child.h"
 #include "named_station.h"
 #include "ring_fixture.h"
 #include "shm/base/hash.h"
+#include "shm/flush_cursor.h"
 
 namespace loopline::shm {
 namespace {
@@ -136,6 +138,96 @@ TEST(Inspect, TellsASealAndItsSuccessor) {
       must(inspect(station.directory().ring_path(station.name(), 0, 1), nullptr));
   EXPECT_EQ(snapshot.seal_state, seal_to(2));
   EXPECT_EQ(snapshot.seal_at.second, 2u);
+}
+
+TEST(Inspect, TellsHowFarTheDiskIsAndWhoWritesIt) {
+  const TestStation station(file_ring());
+  Producer producer = station.producer();
+  FlushCursor cursor = must(FlushCursor::open(station.attached()));
+  write(producer, "one");
+  write(producer, "two");
+  cursor.set_durable(must(cursor.next(1)).end());
+  write(producer, "three");
+  const OpenFrame frame = open(producer, "four");
+  const auto log = look(station).log;
+  ASSERT_TRUE(log.has_value());
+  EXPECT_EQ(log->durable, (Pair{tiny_capacity + unit_size, 2}));
+  EXPECT_EQ(log->lag_messages, 2u) << "what is not visible is not behind";
+  EXPECT_EQ(log->lag_bytes, frame.claim.position - log->durable.first);
+  EXPECT_EQ(log->state, LogState::flushing);
+  EXPECT_EQ(log->error, 0);
+  EXPECT_FALSE(log->is_done);
+  EXPECT_EQ(log->commits, 1u);
+  EXPECT_EQ(log->bytes, unit_size);
+  ASSERT_TRUE(log->flusher.has_value());
+  EXPECT_EQ(log->flusher->pid, static_cast<uint32_t>(::getpid()));
+  EXPECT_FALSE(look(TestStation()).log.has_value()) << "a memory station has none";
+}
+
+TEST(Inspect, TellsWhyTheDiskGoesOnNoMore) {
+  const TestStation station(file_ring());
+  EXPECT_EQ(look(station).log->state, LogState::idle);
+  EXPECT_FALSE(look(station).log->flusher.has_value());
+  {
+    FlushCursor cursor = must(FlushCursor::open(station.attached()));
+    cursor.set_state(LogState::disk_full, ENOSPC);
+    EXPECT_EQ(look(station).log->state, LogState::disk_full);
+    EXPECT_EQ(look(station).log->error, ENOSPC);
+    cursor.set_state(LogState::failed, EIO);
+  }
+  EXPECT_EQ(look(station).log->state, LogState::failed) << "until it is opened anew";
+  EXPECT_EQ(look(station).log->error, EIO);
+  std::unique_ptr<FlushCursor> dead;
+  std::thread([&] {
+    dead = std::make_unique<FlushCursor>(must(FlushCursor::open(station.attached())));
+  }).join();
+  EXPECT_EQ(look(station).log->state, LogState::idle);
+  EXPECT_EQ(look(station).log->flusher->life, Life::dead);
+}
+
+TEST(Inspect, TellsThatASealedRingIsAllOnDisk) {
+  RingOptions options = file_ring(ring_capacity_min);
+  options.station = "orders";
+  const NamedStation station(options);
+  Producer producer = station.producer();
+  FlushCursor cursor = must(FlushCursor::open(station.attach()));
+  write(producer, "one");
+  station.seal();
+  const std::string path = station.directory().ring_path(station.name(), 0, 1);
+  EXPECT_FALSE(must(inspect(path, nullptr)).log->is_done);
+  const File ring = must(open_file("ring", path, false));
+  cursor.set_durable(must(cursor.next(~0ull)).end());
+  must(cursor.finish());
+  const RingSnapshot snapshot = must(inspect(ring, path, nullptr));
+  EXPECT_EQ(snapshot.damage, "");
+  EXPECT_TRUE(snapshot.log->is_done);
+  EXPECT_EQ(snapshot.log->durable, snapshot.visible);
+  EXPECT_EQ(snapshot.log->lag_messages, 0u);
+}
+
+TEST(Inspect, CallsALogDamagedThatMakesNoSense) {
+  const TestStation station(file_ring());
+  Producer producer = station.producer();
+  write(producer, "one");
+  ControlBlock& control = station.control();
+  const auto damage_of_durable = [&](Pair durable) {
+    control.durable.pair.store(durable, std::memory_order_relaxed);
+    return look(station).damage;
+  };
+  const Pair start = {tiny_capacity, 1};
+  EXPECT_EQ(damage_of_durable(start), "");
+  EXPECT_NE(damage_of_durable({tiny_capacity - unit_size, 1}), "");
+  EXPECT_NE(damage_of_durable({tiny_capacity + 1, 1}), "");
+  EXPECT_NE(damage_of_durable({2 * tiny_capacity + unit_size, 1}), "");
+  EXPECT_NE(damage_of_durable({tiny_capacity, 0}), "");
+  EXPECT_NE(damage_of_durable(no_cursor), "") << "the ring is not sealed";
+  EXPECT_EQ(damage_of_durable(start), "");
+  control.log.error.store(~0ull, std::memory_order_relaxed);
+  EXPECT_EQ(look(station).log->error, EIO);
+  control.log.flusher.store(~0ull, std::memory_order_relaxed);
+  EXPECT_EQ(look(station).damage, "");
+  control.log.state.store(4, std::memory_order_relaxed);
+  EXPECT_NE(look(station).damage, "");
 }
 
 TEST(Inspect, WritesNothing) {
