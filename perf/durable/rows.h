@@ -37,7 +37,8 @@ struct Figures {
   uint64_t message_count = 0;
   double rate_per_s = 0;
   double bytes_per_s = 0;
-  double cores = 0;  // processors in use on average, the bench's own and the server's
+  double cores = 0;             // processors in use on average, the bench's own and the server's
+  double written_per_byte = 0;  // bytes written to the disk for each that was kept; 0: not counted
   std::string version;
   std::string settings;
 };
