@@ -56,10 +56,15 @@ Result<std::shared_ptr<shm::Attached>> ring_to_flush(const FlushSource& source) 
 
 Result<std::unique_ptr<FlushLog>> FlushLog::open(Disk& disk, Chores& chores,
                                                  const FlushSource& source, uint64_t now_ns) {
-  LL_TRY(ring, ring_to_flush(source));
-  const Pair durable = shm::durable_of(ring->ring());
-  const RingAtOpen at_open{ring->header().uuid[0], place_of(durable)};
-  LL_TRY(log, LogWriter::open(disk, chores, source.log, at_open, now_ns));
+  LL_TRY(ring, ring_to_flush(source));  // no station, no log
+  // Asked again under the log's lock: a flusher that ends while we come may have gone on meanwhile,
+  // perhaps into the next ring, and a log that knows more than its ring would be cut.
+  const LogWriter::AskRing ask = [&]() -> Result<RingAtOpen> {
+    LL_TRY(now, ring_to_flush(source));
+    ring = std::move(now);
+    return RingAtOpen{ring->header().uuid[0], place_of(shm::durable_of(ring->ring()))};
+  };
+  LL_TRY(log, LogWriter::open(disk, chores, source.log, ask, now_ns));
   return std::unique_ptr<FlushLog>(new FlushLog(source, std::move(ring), std::move(log)));
 }
 
@@ -77,8 +82,8 @@ Status FlushLog::attach() {
       return Fault(FaultCode::corrupted, "the log of station \"" + source_.name.text() +
                                              "\" ends where its ring has no message");
     }
-    if (run.sealed) sealed_end_ = end;
   }
+  if (cursor_->is_sealed()) sealed_end_ = end;
   publish_durable();
   return ok();
 }

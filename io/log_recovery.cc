@@ -15,13 +15,20 @@ namespace loopline::io {
 Result<std::unique_ptr<LogWriter>> LogWriter::open(Disk& disk, Chores& chores,
                                                    const LogOptions& options,
                                                    const RingAtOpen& ring, uint64_t now_ns) {
+  const AskRing known = [&ring] { return Result<RingAtOpen>(ring); };
+  return open(disk, chores, options, known, now_ns);
+}
+
+Result<std::unique_ptr<LogWriter>> LogWriter::open(Disk& disk, Chores& chores,
+                                                   const LogOptions& options, const AskRing& ask,
+                                                   uint64_t now_ns) {
   auto log = std::unique_ptr<LogWriter>(new LogWriter(disk, chores, options));
   log->self_ = std::make_shared<LogWriter*>(log.get());
-  LL_TRY_STATUS(log->recover(ring, now_ns));
+  LL_TRY_STATUS(log->recover(ask, now_ns));
   return log;
 }
 
-Status LogWriter::recover(const RingAtOpen& ring, uint64_t now_ns) {
+Status LogWriter::recover(const AskRing& ask, uint64_t now_ns) {
   LL_TRY_STATUS(disk_.make_folder(options_.folder));
   auto lock = disk_.lock(lock_path(options_.folder));
   if (!lock && lock.fault().code() == FaultCode::already_exists) {
@@ -30,6 +37,7 @@ Status LogWriter::recover(const RingAtOpen& ring, uint64_t now_ns) {
   }
   if (!lock) return lock.fault();
   lock_ = std::move(*lock);
+  LL_TRY(ring, ask());
   LL_TRY(facts, examine(disk_, options_.folder, {}));
   recovered_ = std::move(facts);
   LL_TRY_STATUS(check_identity());

@@ -17,6 +17,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,6 +58,12 @@ class LogWriter {
   // version_mismatch, no_space, and those of the disk: nothing was acknowledged then.
   static Result<std::unique_ptr<LogWriter>> open(Disk& disk, Chores& chores,
                                                  const LogOptions& options, const RingAtOpen& ring,
+                                                 uint64_t now_ns);
+  // The same with a ring that is asked for once the log is locked: before, another writer may still
+  // move it.
+  using AskRing = std::function<Result<RingAtOpen>()>;
+  static Result<std::unique_ptr<LogWriter>> open(Disk& disk, Chores& chores,
+                                                 const LogOptions& options, const AskRing& ask,
                                                  uint64_t now_ns);
   ~LogWriter();
 
@@ -148,7 +155,7 @@ class LogWriter {
 
   LogWriter(Disk& disk, Chores& chores, const LogOptions& options)
       : disk_(disk), chores_(chores), options_(options) {}
-  Status recover(const RingAtOpen& ring, uint64_t now_ns);
+  Status recover(const AskRing& ask, uint64_t now_ns);
   Status check_identity() const;
   Status settle_end(const RingAtOpen& ring);
   Status make_durable();
