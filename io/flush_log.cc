@@ -79,8 +79,8 @@ Status FlushLog::attach() {
       return Fault(FaultCode::corrupted, "the log of station \"" + source_.name.text() +
                                              "\" ends where its ring has no message");
     }
-    if (run.sealed) sealed_end_ = end;
   }
+  if (cursor_->is_sealed()) sealed_end_ = end;
   publish_durable();
   return ok();
 }
