@@ -42,7 +42,7 @@ const char* name_of(Kept kept) {
   return "";
 }
 
-void add_keeper(Rows& rows, const Subject& subject, const StartKeeper& start,
+void add_keeper(Rows& rows, const KeeperRow& subject, const StartKeeper& start,
                 uint32_t in_flight_max) {
   for (const uint32_t in_flight : in_flight_counts) {
     if (in_flight > in_flight_max) break;

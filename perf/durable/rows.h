@@ -57,12 +57,12 @@ using Rows = std::vector<Row>;
 inline constexpr uint32_t in_flight_counts[] = {1, 64, 1024};
 inline constexpr uint64_t durable_message_bytes = 256;
 
-struct Subject {
+struct KeeperRow {
   std::string name;
   Kept kept;
 };
 // Bench publish for each count in flight up to `in_flight_max`.
-void add_keeper(Rows& rows, const Subject& subject, const StartKeeper& start,
+void add_keeper(Rows& rows, const KeeperRow& subject, const StartKeeper& start,
                 uint32_t in_flight_max = 1024);
 
 // The yardsticks, then the peers.
