@@ -162,6 +162,18 @@ TEST_F(FileStationTest, AConsumerThatFallsOutOfTheRingReadsOnFromDisk) {
   stop();
 }
 
+TEST_F(FileStationTest, AConsumerThatFallsOutInTheMiddleOfABatchMissesNothing) {
+  const Station station = open_or_create("orders", options());
+  auto producer = must(station.producer());
+  for (uint64_t number = 1; number <= 100; ++number) must(producer.publish_async(body(number)));
+  auto consumer = from(station, From::earliest);
+  ASSERT_EQ(must(consumer.poll([](const Message&) {}, 50)), 50u);
+  flush();  // all hundred at once
+  publish(station, 101, 5000);
+  expect_messages(consumer, 51, 4950);
+  stop();
+}
+
 TEST_F(FileStationTest, BeginsWhereItIsAskedToOverDiskAndRing) {
   const Station station = open_or_create("orders", options());
   flush();

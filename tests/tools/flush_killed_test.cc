@@ -95,7 +95,8 @@ class Audit {
 // A station with writers that wait for the disk and a reader that follows them.
 class Traffic {
  public:
-  Traffic(const std::string& name, const std::string& dir, bool drops) : name_(name), dir_(dir) {
+  Traffic(const std::string& name, const std::string& dir, bool drops)
+      : name_(name), dir_(dir), drops_(drops) {
     StationOptions options;
     options.storage = Storage::file;
     options.ring = 64_KiB;
@@ -166,7 +167,10 @@ class Traffic {
   }
   void read() {
     auto consumer = must(station_->consumer({.from = From::earliest}));
-    const auto take = [&](const Message& message) { live_.take(message); };
+    const auto take = [&](const Message& message) {
+      note(consumer.gap());  // it stands before the run
+      live_.take(message);
+    };
     int idle_count = 0;
     while (!has_all() && idle_count < 20) {
       const auto more = consumer.wait(1s);
@@ -175,12 +179,21 @@ class Traffic {
         ADD_FAILURE() << name_ << ": the reader: " << polled.fault().message();
         return;
       }
-      live_.note(consumer.gap());
+      note(consumer.gap());
       idle_count = *polled != 0 ? 0 : idle_count + 1;
     }
   }
 
+  void note(const Gap& gap) {
+    live_.note(gap);
+    if (gap.count != 0 && !drops_) {
+      ADD_FAILURE() << name_ << " keeps everything, and a reader behind " << live_.sequence()
+                    << " was told that " << gap.count << " are missing from " << gap.first;
+    }
+  }
+
   std::string name_, dir_;
+  bool drops_;
   std::optional<Station> station_;
   bool is_large_ = false;
   std::atomic<bool> is_over_{false};
@@ -252,7 +265,6 @@ TEST_F(KilledFlush, LosesNothingRepeatsNothingAndLeavesNothingBehind) {
     }
     traffic->close();
   }
-  EXPECT_EQ(kept.live().missed(), 0u) << "it keeps everything";
   EXPECT_TRUE(wait_until([&] { return rings().size() == 2; })) << "rings that ended are left";
   last.send(SIGINT);
   const Outcome outcome = last.end();
@@ -269,7 +281,9 @@ TEST_F(KilledFlush, LosesNothingRepeatsNothingAndLeavesNothingBehind) {
     const Audit audit = read_from_disk(name, traffic->live().sequence());
     EXPECT_EQ(audit.wrong(), "") << name;
     for (size_t writer = 0; writer < writers_each; ++writer) {
-      EXPECT_EQ(audit.last(writer), traffic->durable(writer)) << name;
+      // Retention may have dropped all of one that was slow at the end.
+      const bool is_dropped = traffic == &dropped && audit.last(writer) == 0;
+      EXPECT_TRUE(is_dropped || audit.last(writer) == traffic->durable(writer)) << name;
     }
   }
 }
