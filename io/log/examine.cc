@@ -348,7 +348,6 @@ Result<bool> Examination::bridge_to(size_t index) {
   const LogPlace at = expected_.at;
   const LogPlace start = log_.segments[index].start;
   if (at == LogPlace{} || at == start) return true;
-  if (index == 0) prove(start);  // what was dropped was durable
   LL_TRY_STATUS(look_for_proof(index));
   if (is_behind(start, proven_)) return false;
   if (is_behind(start, at)) {
