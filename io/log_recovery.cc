@@ -156,6 +156,7 @@ Status LogWriter::reopen_last() {
   footer.batch_count = facts.batch_count;
   footer.ring = facts.last_ring;
   open_.push_back(std::move(segment));
+  find_known(facts.number)->is_ours = true;
   return ok();
 }
 
