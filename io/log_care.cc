@@ -185,23 +185,27 @@ void LogWriter::post_manifest(size_t drop_count, uint64_t now_ns) {
   is_writing_manifest_ = true;
   Manifest next = manifest_;
   fill_manifest(next, now_ns);
-  std::vector<std::string> dropped;
-  for (size_t index = 0; index < drop_count; ++index) dropped.push_back(known_[index].file);
+  // One that a killed writer may still write to is not begun again.
+  std::vector<std::string> dropped, spares;
+  for (size_t index = 0; index < drop_count; ++index) {
+    (known_[index].is_ours ? spares : dropped).push_back(known_[index].file);
+  }
   if (drop_count != 0) {
     next.first_number = known_[drop_count].number;
     next.first = known_[drop_count].start;
   }
-  post([disk = &disk_, folder = options_.folder, next, drop_count, dropped] {
+  post([disk = &disk_, folder = options_.folder, next, drop_count, dropped, spares] {
     Manifest stored = next;
     const Status done = store_manifest(*disk, folder, stored);
     std::optional<Fault> fault;
     if (!done) fault = done.fault();
-    return [stored, fault, drop_count, dropped](LogWriter& log) {
+    return [stored, fault, drop_count, dropped, spares](LogWriter& log) {
       log.is_writing_manifest_ = false;
       if (fault) return log.fail(*fault);
       log.manifest_ = stored;
       for (size_t index = 0; index < drop_count; ++index) log.known_.pop_front();
-      if (!dropped.empty()) log.post_retire(dropped, true);
+      if (!dropped.empty()) log.post_retire(dropped, false);
+      if (!spares.empty()) log.post_retire(spares, true);
     };
   });
 }
@@ -221,7 +225,9 @@ void LogWriter::post_punch(const SegmentFacts& facts) {
 
 void LogWriter::look_after(uint64_t now_ns, bool idle) {
   if (failed_) return;
-  if (!next_ && !is_making_next_ && now_ns >= try_again_ns_) post_next(now_ns);
+  // A clock that went back must not put off the next try by as much.
+  const bool is_time = now_ns >= try_again_ns_ || try_again_ns_ - now_ns > try_again_after_ns;
+  if (!next_ && !is_making_next_ && is_time) post_next(now_ns);
   if (is_writing_manifest_) return;
   const size_t count = droppable(now_ns);
   const bool is_behind = idle && in_flight_.empty() && manifest_.durable != durable_;

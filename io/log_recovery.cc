@@ -2,7 +2,7 @@
 //
 // Steps, each of which may be the last before a power cut; the next opening begins anew:
 //   1 the lock; then the ring        2 examine(): where the log ends, by reading alone
-//   3 what was read is synced        (a killed writer's last batches may be in a cache only)
+//   3 what was read is synced, with its names   (a killed writer's may be in a cache only)
 //   4 the manifest, with our epoch   from here on nothing of an earlier epoch counts behind end
 //   5 footers of segments that are whole
 #include <algorithm>
@@ -96,7 +96,7 @@ Status LogWriter::make_durable() {
     LL_TRY(file, disk_.open(path_of(facts.file), DiskAccess::write));
     LL_TRY_STATUS(file->sync());
   }
-  return ok();
+  return disk_.sync_folder(options_.folder);
 }
 
 void LogWriter::fill_manifest(Manifest& manifest, uint64_t now_ns) const {
@@ -156,6 +156,7 @@ Status LogWriter::reopen_last() {
   footer.batch_count = facts.batch_count;
   footer.ring = facts.last_ring;
   open_.push_back(std::move(segment));
+  find_known(facts.number)->is_ours = true;
   return ok();
 }
 

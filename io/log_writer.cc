@@ -68,6 +68,7 @@ void LogWriter::begin_segment(uint64_t now_ns) {
   known.file = segment.file->path().substr(options_.folder.size() + 1);
   known.number = header.number;
   known.start = end_;
+  known.is_ours = true;
   known_.push_back(std::move(known));
   open_.push_back(std::move(segment));
   next_.reset();

@@ -144,6 +144,7 @@ class LogWriter {
     bool is_named = false;   // by its place too
     bool is_sealed = false;
     bool is_asked = false;  // for newest_ns
+    bool is_ours = false;   // no writer before us may still write to it
   };
   struct NextSegment {
     std::unique_ptr<DiskFile> file;

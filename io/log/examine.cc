@@ -47,7 +47,6 @@ class Examination {
   const std::string& folder_;
   const ExamineOptions& options_;
   LogFacts log_;
-  bool manifest_damaged_ = false;
   Expected expected_;
   std::string trouble_;  // why the last scan stopped before its segment's end; empty: it did not
   LogPlace proven_;      // the furthest place that anything seen so far says was durable
@@ -59,7 +58,6 @@ Status Examination::read_manifest() {
   if (!found && found.fault().code() != FaultCode::not_found) return found.fault();
   if (!found) return ok();
   log_.manifest = found->manifest;
-  manifest_damaged_ = found->is_damaged;
   if (found->is_damaged) {
     log_.notes.push_back(std::string(found->manifest ? "one of the two blocks" : "both blocks") +
                          " of the manifest cannot be used: " + found->why);
@@ -348,7 +346,6 @@ Result<bool> Examination::bridge_to(size_t index) {
   const LogPlace at = expected_.at;
   const LogPlace start = log_.segments[index].start;
   if (at == LogPlace{} || at == start) return true;
-  if (index == 0) prove(start);  // what was dropped was durable
   LL_TRY_STATUS(look_for_proof(index));
   if (is_behind(start, proven_)) return false;
   if (is_behind(start, at)) {
@@ -406,12 +403,6 @@ Result<LogFacts> Examination::run() {
   log_.begin = log_.manifest ? log_.manifest->first : oldest;
   if (log_.manifest) expected_.at = log_.manifest->first;
   if (log_.segments.empty() || !log_.manifest) expected_.at = log_.begin;
-  if (is_behind(oldest, log_.begin) && manifest_damaged_) {
-    log_.notes.push_back("what is before message " + std::to_string(oldest.sequence) +
-                         " was dropped by retention or is lost: the manifest cannot tell");
-    log_.begin = oldest;
-    expected_.at = oldest;
-  }
   if (!log_.manifest && !log_.segments.empty()) {
     log_.notes.push_back("the manifest is missing: what is before message " +
                          std::to_string(oldest.sequence) + " was dropped or is lost");

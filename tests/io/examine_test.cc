@@ -92,6 +92,19 @@ TEST_F(Examine, AHoleOfThePipelineAtASegmentsEndDropsTheNextSegment) {
   EXPECT_EQ(open().dropped.size(), 1u);
 }
 
+TEST_F(Examine, ABeginningThatWasNeverSafeIsCutWithWhatFollows) {
+  sim::LogMaker::Options options;
+  options.in_flight = 3;
+  maker_ = sim::LogMaker(options);
+  maker_.batch(2, 15000).batch(2, 15000);
+  ASSERT_EQ(maker_.segment_count(), 2u);
+  put();
+  image_.remove(maker_.path(0));
+  expect_end_at(0);
+  image_.flip(maker_.manifest_path(), 50 * 8);  // one of its blocks
+  expect_end_at(0);
+}
+
 TEST_F(Examine, DamageThatALaterRecordProvesIsAGap) {
   put();
   flip_frames(9);

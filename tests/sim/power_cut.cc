@@ -151,6 +151,13 @@ void PowerCuts::sync_names(const std::string& folder) {
     const std::string& path = event.kind == EventKind::rename ? event.to : event.path;
     if (is_about_names(event.kind) && is_in(path, folder)) {
       apply(durable_, event);
+      // What the file was called before it was renamed never comes back.
+      const auto is_earlier = [&](const Pending& other) {
+        const Event& earlier = events_[other.event];
+        const bool named = earlier.kind == EventKind::create || earlier.kind == EventKind::rename;
+        return named && earlier.file == event.file;
+      };
+      if (event.kind == EventKind::rename) std::erase_if(left, is_earlier);
     } else {
       left.push_back(pending);
     }

@@ -272,6 +272,11 @@ int SimDisk::end_write(size_t index) {
   return failed ? now.error : 0;
 }
 
+void SimDisk::land_write(size_t index) {
+  events_[index].is_synced = false;
+  (void)end_write(index);
+}
+
 void SimDisk::mark(uint64_t value) { record(EventKind::mark).offset = value; }
 
 Image SimDisk::image() const {

@@ -94,6 +94,8 @@ class SimDisk final : public io::Disk {
                      bool synced);
   // The errno of it, 0: it went well.
   int end_write(size_t event);
+  // The same for a write whose process died: readers see it, but only a sync makes it safe.
+  void land_write(size_t event);
   // Into the journal: for the test's own reckoning.
   void mark(uint64_t value);
   // All locks are given up, as when the process dies.
