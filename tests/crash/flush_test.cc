@@ -24,7 +24,7 @@ std::string flush_all(Scene& scene) {
 }
 
 // Two laps went to disk; what came since waits for a flusher.
-std::string leave_some(Scene& scene) {
+std::string leave_some_to_flush(Scene& scene) {
   std::string problem = scene.flush_from_now_on();
   if (problem.empty()) scene.go_round(2);
   scene.stop_flushing();
@@ -62,8 +62,10 @@ std::string next_one_takes_over(Scene& scene) {
 }
 
 Trial flushing() {
-  return {
-      .options = logged, .prepare = leave_some, .role = flush_all, .check = next_one_takes_over};
+  return {.options = logged,
+          .prepare = leave_some_to_flush,
+          .role = flush_all,
+          .check = next_one_takes_over};
 }
 Trial flushing_over_a_seal() {
   return {.options = logged_files,

@@ -250,7 +250,9 @@ TEST_F(KilledFlush, LosesNothingRepeatsNothingAndLeavesNothingBehind) {
     // Every other one dies young, perhaps while it recovers; the others at work.
     const uint64_t before = kept.durable_count() + dropped.durable_count();
     const auto works = [&] { return kept.durable_count() + dropped.durable_count() != before; };
-    if (count % 2 == 1) EXPECT_TRUE(wait_until(works)) << "its life " << count;
+    if (count % 2 == 1) {
+      EXPECT_TRUE(wait_until(works)) << "its life " << count;
+    }
     ::usleep(static_cast<useconds_t>(random() % (count % 2 == 0 ? youth_us_max : work_us_max)));
     if (count % 3 == 0) (count % 2 == 0 ? kept : dropped).edit();
     flusher.send(SIGKILL);
