@@ -26,6 +26,7 @@ Json pair_of(Pair pair);
 Json occupant_of(const shm::Occupant& who);
 Json producer_of(const shm::ProducerFacts& producer);
 Json cursor_of(const shm::CursorFacts& cursor);
+Json log_of(const shm::FlushFacts& log);
 void put_rate(Json& object, const std::optional<Rate>& rate);
 
 }  // namespace loopline::cli

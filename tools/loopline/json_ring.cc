@@ -100,6 +100,7 @@ std::string json_of(const shm::RingSnapshot& snapshot) {
   for (const auto& claim : snapshot.open_claims) json["open_claims"].push_back(claim_of(claim));
   const bool is_gated = snapshot.gate.first != shm::no_cursor.first;
   json["gate"] = is_gated ? pair_of(snapshot.gate) : Json();
+  json["log"] = snapshot.log ? log_of(*snapshot.log) : Json();
   json["seal"] = Json();
   if (snapshot.seal_state != shm::seal_open) {
     json["seal"] = pair_of(snapshot.seal_at);
