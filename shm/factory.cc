@@ -75,6 +75,13 @@ Result<TimestampKind> read_timestamp(std::string_view key, std::string_view valu
   return no_such(key, value, "precise, coarse or off");
 }
 
+Result<Storage> read_storage(std::string_view key, std::string_view value) {
+  for (const Storage one : {Storage::memory, Storage::file}) {
+    if (value == word_of(one)) return one;
+  }
+  return no_such(key, value, "memory or file");
+}
+
 Result<std::string> read_owner(std::string_view key, std::string_view value) {
   if (is_owner_text(value)) return std::string(value);
   return no_such(key, value, "a user, user:group or :group, by name or number");
@@ -119,6 +126,8 @@ constexpr Key key(const char* name) {
 
 using Settings = FactorySettings;
 constexpr Key keys[] = {
+    key<&Settings::storage, read_storage, static_cast<const char* (*)(Storage)>(word_of)>(
+        "storage"),
     key<&Settings::ring, read_size, format_size>("ring"),
     key<&Settings::partitions, read_count, write_count>("partitions"),
     key<&Settings::max_message, read_size, format_size>("max-message"),
@@ -219,6 +228,7 @@ Status check_factory(const FactorySettings& settings) {
   // A station that says nothing itself must be one that can be made.
   RingOptions options;
   options.factory = options.station = "x";
+  options.storage = settings.storage.value_or(options.storage);
   options.capacity = settings.ring.value_or(options.capacity);
   options.message_max = settings.max_message.value_or(0);
   options.partitions = settings.partitions.value_or(1);

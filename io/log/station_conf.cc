@@ -126,8 +126,10 @@ Status make_folder(const std::string& path) {
 Result<StationConf> parse_station_conf(std::string_view text, const std::string& where) {
   StationConf conf;
   uint32_t number = 0;
+  const std::string remedy = "; mend it there, or put it back from a backup";
   const auto wrong = [&](const std::string& why) {
-    return Fault(FaultCode::corrupted, where + ", line " + std::to_string(number) + ": " + why);
+    return Fault(FaultCode::corrupted,
+                 where + ", line " + std::to_string(number) + ": " + why + remedy);
   };
   while (!text.empty()) {
     const size_t length = std::min(text.find('\n'), text.size());
@@ -145,8 +147,12 @@ Result<StationConf> parse_station_conf(std::string_view text, const std::string&
     const Status set = shm::set_factory_key(conf.ring, key, value);
     if (!set) return wrong(set.fault().message());
   }
+  if (conf.id == LogId{}) {
+    return Fault(FaultCode::corrupted,
+                 where + " does not say which log is its own: it has no uuid" + remedy);
+  }
   const Status fits = check_station_conf(conf);
-  if (!fits) return Fault(FaultCode::corrupted, where + ": " + fits.fault().message());
+  if (!fits) return Fault(FaultCode::corrupted, where + ": " + fits.fault().message() + remedy);
   return conf;
 }
 
@@ -243,6 +249,10 @@ Result<std::vector<shm::StationName>> stations_on_disk(const std::string& data) 
   return stations;
 }
 
+std::string being_removed(const std::string& data, const shm::StationName& name) {
+  return station_file(data, name) + ".removing";
+}
+
 Status remove_station_files(const std::string& data, const shm::StationName& name) {
   const std::string folder = station_folder(data, name);
   const std::string path = station_file(data, name);
@@ -252,6 +262,12 @@ Status remove_station_files(const std::string& data, const shm::StationName& nam
   // From here on the station is gone, after a power cut too.
   if (::access(folder.c_str(), F_OK) == 0) LL_TRY_STATUS(sync_folder(folder));
   std::error_code error;
+  const std::string mark = being_removed(data, name);
+  std::filesystem::directory_iterator at(folder, error);
+  for (; !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
+    std::error_code kept;  // the folder itself then says so
+    if (at->path() != mark) std::filesystem::remove_all(at->path(), kept);
+  }
   std::filesystem::remove_all(folder, error);
   if (!error) return ok();
   return fault_from_errno(error.value(), "cannot remove folder " + folder);
