@@ -13,7 +13,6 @@
 namespace loopline::io {
 namespace {
 
-constexpr uint64_t batch_bytes_max = 1u << 20;
 constexpr size_t in_flight_max = 4;  // of one log: more gains nothing (LOG.md: 2-4)
 constexpr uint64_t idle_after_ns = 1'000'000'000;
 constexpr uint64_t look_again_ns = 100'000'000;
@@ -63,10 +62,13 @@ Result<std::shared_ptr<shm::Attached>> ring_to_flush(const FlushSource& source) 
 
 Result<std::unique_ptr<FlushLog>> FlushLog::open(Disk& disk, Chores& chores,
                                                  const FlushSource& source, uint64_t now_ns) {
-  LL_TRY(ring, ring_to_flush(source));
-  const Pair durable = shm::durable_of(ring->ring());
-  const RingAtOpen at_open{ring->header().uuid[0], place_of(durable)};
-  LL_TRY(log, LogWriter::open(disk, chores, source.log, at_open, now_ns));
+  LL_TRY(ring, ring_to_flush(source));  // no folder is made for a station that is none
+  const auto look = [&]() -> Result<RingAtOpen> {
+    LL_TRY(oldest, ring_to_flush(source));
+    ring = std::move(oldest);
+    return RingAtOpen{ring->header().uuid[0], place_of(shm::durable_of(ring->ring()))};
+  };
+  LL_TRY(log, LogWriter::open(disk, chores, source.log, look, now_ns));
   return std::unique_ptr<FlushLog>(new FlushLog(source, std::move(ring), std::move(log)));
 }
 
@@ -84,8 +86,8 @@ Status FlushLog::attach() {
       return Fault(FaultCode::corrupted, "the log of station \"" + source_.name.text() +
                                              "\" ends where its ring has no message");
     }
-    if (run.sealed) sealed_end_ = end;
   }
+  if (cursor_->is_sealed()) sealed_end_ = end;
   publish_durable();
   return ok();
 }

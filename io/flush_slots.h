@@ -10,6 +10,10 @@ namespace loopline::io {
 
 class FlushLog;
 
+// Frames of one batch, unless a single message is larger: beyond it nothing is gained (LOG.md: a
+// commit costs the same up to 64 KiB, and bandwidth is reached well before).
+inline constexpr uint64_t batch_bytes_max = 1u << 20;
+
 class FlushSlots {
  public:
   FlushSlots(uint32_t count, uint64_t bytes) : slots_(count) {

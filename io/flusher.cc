@@ -14,7 +14,6 @@
 namespace loopline::io {
 namespace {
 
-constexpr uint64_t batch_bytes_max = 1u << 20;
 constexpr uint64_t look_every_ns = 1'000'000;
 constexpr uint64_t sleep_max_ns = 1'000'000'000;
 constexpr uint64_t drain_look_ns = 200'000;

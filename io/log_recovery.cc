@@ -1,7 +1,7 @@
 // LogWriter: opening a log for writing, and closing it.
 //
 // Steps, each of which may be the last before a power cut; the next opening begins anew:
-//   1 the lock                       2 examine(): where the log ends, by reading alone
+//   1 the lock; then the ring        2 examine(): where the log ends, by reading alone
 //   3 what was read is synced        (a killed writer's last batches may be in a cache only)
 //   4 the manifest, with our epoch   from here on nothing of an earlier epoch counts behind end
 //   5 footers of segments that are whole
@@ -13,15 +13,15 @@
 namespace loopline::io {
 
 Result<std::unique_ptr<LogWriter>> LogWriter::open(Disk& disk, Chores& chores,
-                                                   const LogOptions& options,
-                                                   const RingAtOpen& ring, uint64_t now_ns) {
+                                                   const LogOptions& options, const RingLook& look,
+                                                   uint64_t now_ns) {
   auto log = std::unique_ptr<LogWriter>(new LogWriter(disk, chores, options));
   log->self_ = std::make_shared<LogWriter*>(log.get());
-  LL_TRY_STATUS(log->recover(ring, now_ns));
+  LL_TRY_STATUS(log->recover(look, now_ns));
   return log;
 }
 
-Status LogWriter::recover(const RingAtOpen& ring, uint64_t now_ns) {
+Status LogWriter::recover(const RingLook& look, uint64_t now_ns) {
   LL_TRY_STATUS(disk_.make_folder(options_.folder));
   auto lock = disk_.lock(lock_path(options_.folder));
   if (!lock && lock.fault().code() == FaultCode::already_exists) {
@@ -30,6 +30,7 @@ Status LogWriter::recover(const RingAtOpen& ring, uint64_t now_ns) {
   }
   if (!lock) return lock.fault();
   lock_ = std::move(*lock);
+  LL_TRY(ring, look());
   LL_TRY(facts, examine(disk_, options_.folder, {}));
   recovered_ = std::move(facts);
   LL_TRY_STATUS(check_identity());

@@ -1,7 +1,7 @@
 // LogWriter: one log open for writing: recovery, batches, segments, what is durable; no thread, no
 // clock and no ring of its own, so that a test can drive it through every power cut.
 //
-//   LL_TRY(log, LogWriter::open(disk, chores, options, ring, now_ns));
+//   LL_TRY(log, LogWriter::open(disk, chores, options, look, now_ns));
 //   if (log->room(frame_bytes) == 0) ...                  no segment is ready yet
 //   copy frames to buffer + LogWriter::frames_offset, hash them
 //   storage.submit(log->lay_out(batch, hash, buffer, token, now_ns));
@@ -17,6 +17,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,20 +44,23 @@ struct LogOptions {
              // in extents that were never written
 };
 
-// The ring that the log is written from, as it stood when it was opened.
+// The ring that the log is written from, as it stands when the log is opened.
 struct RingAtOpen {
   uint64_t id = 0;
   LogPlace durable;
 };
+// Asked once the log is locked: until then a writer before us may still move `durable`.
+using RingLook = std::function<Result<RingAtOpen>()>;
 
 class LogWriter {
  public:
   // Takes the log's lock and brings it into order: what was cut is behind us, what is missing is in
-  // recovered().gaps. A log that is not there is begun at `ring`. Faults: already_exists (somebody
-  // else writes it), corrupted (another station's log; a log that knows more than its ring),
-  // version_mismatch, no_space, and those of the disk: nothing was acknowledged then.
+  // recovered().gaps. A log that is not there is begun where `look` says that its ring is. Faults:
+  // already_exists (somebody else writes it), corrupted (another station's log; a log that knows
+  // more than its ring), version_mismatch, no_space, those of the disk and of `look`: nothing was
+  // acknowledged then.
   static Result<std::unique_ptr<LogWriter>> open(Disk& disk, Chores& chores,
-                                                 const LogOptions& options, const RingAtOpen& ring,
+                                                 const LogOptions& options, const RingLook& look,
                                                  uint64_t now_ns);
   ~LogWriter();
 
@@ -148,7 +152,7 @@ class LogWriter {
 
   LogWriter(Disk& disk, Chores& chores, const LogOptions& options)
       : disk_(disk), chores_(chores), options_(options) {}
-  Status recover(const RingAtOpen& ring, uint64_t now_ns);
+  Status recover(const RingLook& look, uint64_t now_ns);
   Status check_identity() const;
   Status settle_end(const RingAtOpen& ring);
   Status make_durable();

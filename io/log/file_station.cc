@@ -28,6 +28,8 @@ Result<std::optional<Pair>> end_on_disk(const std::string& data, const shm::Stat
 
 Status make_rings(const shm::Directory& directory, const StationConf& conf,
                   const shm::StationName& name) {
+  // Asked first, because making one reads the log to its end.
+  if (directory.attach(name, 0, shm::Access::look)) return ok();
   LL_TRY(options, ring_options_of(conf, name));
   const auto made = directory.create(options);
   if (made || made.fault().code() == FaultCode::already_exists) return ok();

@@ -19,7 +19,7 @@ namespace loopline::shm {
 namespace {
 
 constexpr int makers = 6;
-constexpr int kills = 60;
+constexpr int kill_count = 60;
 
 bool says(const Fault& fault, std::string_view words) {
   const bool found = fault.message().find(words) != std::string::npos;
@@ -368,7 +368,7 @@ void live(const Directory& directory, std::mt19937& random,
 
 TEST_F(Factory, SurvivesWhoeverDiesAtItsWork) {
   std::mt19937 random(20261123);
-  for (int round = 0; round < kills; ++round) {
+  for (int round = 0; round < kill_count; ++round) {
     const auto seed = static_cast<uint32_t>(random());
     Child child = Child::run([&](const Child::Parent& parent) {
       std::mt19937 own(seed);

@@ -1,0 +1,53 @@
+// LogWriter: what its opening asks for, and when.
+#include "io/log_writer.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/sim/random.h"
+#include "tests/sim/sim_disk.h"
+#include "tests/sim/sim_storage.h"
+
+namespace loopline::io {
+namespace {
+
+class LogWriterTest : public testing::Test {
+ protected:
+  LogWriterTest() {
+    options_.folder = "/data/orders/0";
+    options_.name = *shm::parse_station_name("orders");
+    options_.id = LogId{{1, 2}};
+    options_.segment_bytes = segment_bytes_min;
+  }
+  Result<std::unique_ptr<LogWriter>> open(const RingLook& look) {
+    return LogWriter::open(disk_, chores_, options_, look, 1);
+  }
+
+  sim::SimDisk disk_;
+  sim::SimChores chores_;
+  LogOptions options_;
+};
+
+// A writer before us, which nobody knows of yet, may move the ring's `durable` until we are the
+// only one: what was read earlier would put the log back behind what was acknowledged.
+TEST_F(LogWriterTest, LooksAtTheRingWhenNobodyElseCanMoveIt) {
+  bool was_locked = false;
+  const auto opened = open([&]() -> Result<RingAtOpen> {
+    const auto other = open([]() -> Result<RingAtOpen> { return RingAtOpen{7, {64, 1}}; });
+    was_locked = !other && other.fault().code() == FaultCode::already_exists;
+    return RingAtOpen{7, {64, 1}};
+  });
+  ASSERT_TRUE(opened) << opened.fault().message();
+  EXPECT_TRUE(was_locked);
+  EXPECT_EQ((*opened)->durable(), (LogPlace{64, 1}));
+}
+
+TEST_F(LogWriterTest, WritesNothingWhenTheRingCannotBeRead) {
+  const auto opened =
+      open([]() -> Result<RingAtOpen> { return Fault(FaultCode::not_found, "no ring"); });
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.fault().message(), "no ring");
+  EXPECT_EQ(*disk_.list(options_.folder), std::vector<std::string>{"lock"});
+}
+
+}  // namespace
+}  // namespace loopline::io
