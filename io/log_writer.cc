@@ -208,7 +208,10 @@ bool LogWriter::completed(uint64_t token, int error) {
       [&](const Written& written) { return written.token == token && !written.is_done; });
   LL_CHECK(batch != in_flight_.end());
   batch->is_done = error == 0;
-  if (failed_) return false;
+  if (failed_) {
+    in_flight_.erase(batch);  // nobody waits for what will never be durable
+    return false;
+  }
   const LogPlace before = durable_;
   move_durable();
   return durable_ != before;

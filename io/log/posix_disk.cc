@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -91,7 +92,10 @@ class PosixFile final : public DiskFile {
 
   Status allocate(uint64_t size) override {
     const int error = shm::allocate_file(file_.fd(), 0, size);
-    return error == 0 ? ok() : Status(fault_from_errno(error, "cannot make room for " + path_));
+    if (error == 0) return ok();
+    const Fault fault = fault_from_errno(error, "cannot make room for " + path_);
+    if (error != EFBIG) return fault;
+    return Fault(fault.code(), fault.message() + "; this process may not: see ulimit -f");
   }
 
   void punch(uint64_t offset, uint64_t size) override {
@@ -117,7 +121,8 @@ class PosixLock final : public Disk::Lock {
 };
 
 int flags_of(DiskAccess access) {
-  if (access == DiskAccess::read) return O_RDONLY | O_CLOEXEC;
+  // A FIFO that others put there must not hold us up; opened for both it does not.
+  if (access == DiskAccess::read) return O_RDONLY | O_CLOEXEC | O_NONBLOCK;
   if (access == DiskAccess::write) return O_RDWR | O_CLOEXEC;
   return O_RDWR | O_CLOEXEC | O_CREAT | O_EXCL;
 }
@@ -212,6 +217,13 @@ class PosixDisk final : public Disk {
 };
 
 }  // namespace
+
+void block_file_size_signal() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGXFSZ);
+  (void)::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
 
 Disk& posix_disk() {
   static PosixDisk disk;

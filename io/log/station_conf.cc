@@ -88,6 +88,16 @@ Result<bool> set_own_key(StationConf& conf, std::string_view key, std::string_vi
   return true;
 }
 
+// What is wrong with a foreign line, fit for a terminal.
+std::string shown(std::string text) {
+  constexpr size_t shown_length_max = 300;
+  if (text.size() > shown_length_max) text = text.substr(0, shown_length_max) + "...";
+  for (char& letter : text) {
+    if (letter < ' ' || letter > '~') letter = '?';
+  }
+  return text;
+}
+
 std::string_view trimmed(std::string_view text) {
   const size_t begin = text.find_first_not_of(" \t");
   if (begin == std::string_view::npos) return {};
@@ -142,7 +152,7 @@ Result<StationConf> parse_station_conf(std::string_view text, const std::string&
     const std::string_view key = trimmed(line.substr(0, equals));
     const std::string_view value = trimmed(line.substr(equals + 1));
     const auto own = set_own_key(conf, key, value);
-    if (!own) return wrong(std::string(key) + ": " + own.fault().message());
+    if (!own) return wrong(std::string(key) + ": " + shown(own.fault().message()));
     if (*own) continue;
     const Status set = shm::set_factory_key(conf.ring, key, value);
     if (!set) return wrong(set.fault().message());

@@ -110,24 +110,39 @@ void report(Output& out, io::Flusher& flusher) {
   }
 }
 
-// What stands in the way of a log, told once.
+// What stands in the way of each log, told once, and when it is over.
 class Troubles {
  public:
   explicit Troubles(Output& out) : out_(out) {}
   void look(io::Flusher& flusher) {
-    for (const io::FlushStatus& status : flusher.status()) {
-      const auto& fault = status.failed ? status.failed : status.starved;
-      const std::string text = fault ? status.name.text() + ": " + fault->message() : "";
-      if (!text.empty() && text != last_) out_.note(text);
-      if (!text.empty()) last_ = text;
-      if (status.failed) failed_ = *status.failed;
-    }
+    const auto all = flusher.status();
+    states_.resize(all.size());
+    for (size_t index = 0; index < all.size(); ++index) look_at(all[index], states_[index]);
   }
   const std::optional<Fault>& failed() const { return failed_; }
 
  private:
+  enum class State { fine, starved, failed };
+
+  void look_at(const io::FlushStatus& status, State& state) {
+    const State now = status.failed ? State::failed : status.starved ? State::starved : State::fine;
+    if (now == state) return;
+    state = now;
+    const std::string name = status.name.text();
+    if (now == State::fine) {
+      out_.note(name + " has room again and goes on");
+    } else if (now == State::starved) {
+      out_.note(name + " has to wait: " + status.starved->message() +
+                "; make room there, and it goes on by itself; what is durable is safe");
+    } else {
+      failed_ = *status.failed;
+      out_.note(name + " is not written to any more: " + status.failed->message() +
+                "; what is durable is safe; see to the disk, then start this again");
+    }
+  }
+
   Output& out_;
-  std::string last_;
+  std::vector<State> states_;  // as told, of each log
   std::optional<Fault> failed_;
 };
 
