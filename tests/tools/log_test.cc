@@ -45,7 +45,7 @@ class LogTool : public ToolFixture {
 };
 
 constexpr std::streamoff first_batch = 8192;  // behind the two headers; each batch is a block here
-constexpr std::streamoff frames = 192;        // in a batch
+constexpr std::streamoff frames_at = 192;      // in a batch
 
 TEST_F(LogTool, FindsAWholeLogWhole) {
   EXPECT_THAT(told({"station", "verify", "kept"}),
@@ -63,7 +63,7 @@ TEST_F(LogTool, FindsAWholeLogWhole) {
 TEST_F(LogTool, NamesTheMessagesAndTheFileThatAreDamaged) {
   put("two\n");
   put("three\n");
-  flip(segment(), first_batch + 4096 + frames + 40);
+  flip(segment(), first_batch + 4096 + frames_at + 40);
   const Outcome outcome = loopline({"station", "verify", "kept"});
   EXPECT_EQ(outcome.status, 1);
   EXPECT_THAT(outcome.out, AllOf(HasSubstr("message 2 is missing: segment 1, offset 12288: "),
