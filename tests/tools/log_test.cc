@@ -45,7 +45,7 @@ class LogTool : public ToolFixture {
 };
 
 constexpr std::streamoff first_batch = 8192;  // behind the two headers; each batch is a block here
-constexpr std::streamoff frames_at = 192;      // in a batch
+constexpr std::streamoff frames_at = 192;     // in a batch
 
 TEST_F(LogTool, FindsAWholeLogWhole) {
   EXPECT_THAT(told({"station", "verify", "kept"}),
