@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "fused.h"
@@ -20,7 +21,13 @@ constexpr uint32_t flusher_bit = 1;  // of a bell's sleepers; others may use it 
 LogPlace place_of(Pair pair) { return {pair.first, pair.second}; }
 Pair pair_of(LogPlace place) { return {place.position, place.sequence}; }
 
+// What a ring says of its log: an error number, found by the words that fault_from_errno() chose.
 int error_of(const Fault& fault) {
+  for (const int error : {EIO, EROFS, EFBIG, EDQUOT, ENODEV}) {
+    char words[128];
+    const char* const found = ::strerror_r(error, words, sizeof words);
+    if (fault.message().find(found) != std::string::npos) return error;
+  }
   switch (fault.code()) {
     case FaultCode::no_space:
       return ENOSPC;
@@ -79,8 +86,8 @@ Status FlushLog::attach() {
       return Fault(FaultCode::corrupted, "the log of station \"" + source_.name.text() +
                                              "\" ends where its ring has no message");
     }
-    if (run.sealed) sealed_end_ = end;
   }
+  if (cursor_->is_sealed()) sealed_end_ = end;
   publish_durable();
   return ok();
 }

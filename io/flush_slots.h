@@ -16,13 +16,15 @@ inline constexpr uint64_t batch_bytes_max = 1u << 20;
 
 class FlushSlots {
  public:
-  FlushSlots(uint32_t count, uint64_t bytes) : slots_(count) {
-    for (Slot& slot : slots_) slot.buffer = AlignedBytes(bytes);
+  FlushSlots(uint32_t count, uint64_t bytes) : memory_(count * bytes), slots_(count) {
+    for (uint32_t index = 0; index < count; ++index) {
+      slots_[index].buffer = memory_.span().subspan(index * bytes, bytes);
+    }
     for (uint32_t index = count; index-- > 0;) free_.push_back(index);
   }
 
   struct Slot {
-    AlignedBytes buffer;
+    std::span<std::byte> buffer;
     AlignedBytes large;  // for a message that is larger than a batch should be
     FlushLog* owner = nullptr;
     bool is_footer = false;
@@ -47,12 +49,13 @@ class FlushSlots {
   // At least so many bytes of the slot.
   std::span<std::byte> bytes(uint32_t index, uint64_t size) {
     Slot& slot = slots_[index];
-    if (size <= slot.buffer.size()) return slot.buffer.span();
+    if (size <= slot.buffer.size()) return slot.buffer;
     slot.large = AlignedBytes(size);
     return slot.large.span();
   }
 
  private:
+  AlignedBytes memory_;  // in one piece: of huge pages
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_;
 };

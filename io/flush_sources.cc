@@ -10,7 +10,12 @@ Result<std::vector<FlushSource>> sources_of(const shm::Directory& directory,
                                             const std::string& data, const shm::StationName& name) {
   LL_TRY(conf, read_station_conf(data, name));
   if (!conf) {
-    LL_TRY_STATUS(directory.attach(name, 0, shm::Access::look));
+    const auto ring = directory.attach(name, 0, shm::Access::look);
+    if (!ring && has_lost_conf(data, name)) return conf_missing(data, name, nullptr);
+    if (!ring) return ring.fault();
+    if (ring->header().storage == shm::Storage::file) {
+      return conf_missing(data, name, &ring->header());
+    }
     return Fault(FaultCode::unsupported, "station \"" + name.text() +
                                              "\" is in memory: there is nothing to flush; make "
                                              "one on disk: loopline station add NAME --storage "

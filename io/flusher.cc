@@ -223,6 +223,7 @@ void Flusher::sleep(uint64_t now_ns) {
 }
 
 void Flusher::run() {
+  block_file_size_signal();
   slots_ = std::make_unique<FlushSlots>(options_.depth, LogWriter::buffer_bytes(batch_bytes_max));
   uint32_t idle_rounds = 0;
   while (!is_over_) {

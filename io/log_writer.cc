@@ -34,6 +34,8 @@ uint64_t LogWriter::room(uint64_t frame_bytes, uint64_t now_ns) {
     const uint64_t left = footer_offset(options_.segment_bytes) - segment.offset;
     if (left >= sizeof(BatchRecord) + frame_bytes) return left - sizeof(BatchRecord);
   }
+  // Small segments can be full before look_after() comes by: nobody waits for that.
+  if (!next_ && !is_making_next_ && now_ns >= try_again_ns_) post_next(now_ns);
   if (!next_ || frame_bytes > frame_bytes_max(options_.segment_bytes)) return 0;
   begin_segment(now_ns);
   return frame_bytes_max(options_.segment_bytes);
@@ -206,7 +208,10 @@ bool LogWriter::completed(uint64_t token, int error) {
       [&](const Written& written) { return written.token == token && !written.is_done; });
   LL_CHECK(batch != in_flight_.end());
   batch->is_done = error == 0;
-  if (failed_) return false;
+  if (failed_) {
+    in_flight_.erase(batch);  // nobody waits for what will never be durable
+    return false;
+  }
   const LogPlace before = durable_;
   move_durable();
   return durable_ != before;

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "log/posix_disk.h"
 #include "shm/bell.h"
 
 namespace loopline::io {
@@ -19,6 +20,7 @@ ThreadChores::~ThreadChores() {
 }
 
 void ThreadChores::work() {
+  block_file_size_signal();
   std::unique_lock lock(mutex_);
   for (;;) {
     posted_.wait(lock, [&] { return is_ending_ || !waiting_.empty(); });

@@ -4,7 +4,9 @@
 #include <cstdio>
 
 #include "perf/crowd.h"
+#include "perf/durable/behind.h"
 #include "perf/durable/durable.h"
+#include "perf/durable/recovery.h"
 #include "perf/harness/environment.h"
 #include "perf/harness/options.h"
 #include "perf/harness/processes.h"
@@ -105,6 +107,10 @@ Result<int> run(const std::vector<std::string>& command) {
       return list();
     case Command::durable:
       return measure_durable(options, command);
+    case Command::behind:
+      return measure_behind(options, command);
+    case Command::recovery:
+      return measure_recovery(options, command);
     case Command::crowd: {
       LL_TRY_STATUS(measure_crowd());
       return 0;

@@ -254,17 +254,19 @@ bool Attached::lift_gate() {
   } else if (before.fault().code() != FaultCode::not_found) {
     return false;
   }
-  // From the exact value: a second lifter finds it lifted. Nobody can join the predecessor any
-  // more.
-  gate.compare_exchange(held, no_cursor, std::memory_order_acq_rel,  // acq_rel [cursor]
-                        std::memory_order_relaxed);                  // relaxed: lifted by another
-  ring_if_parked(ring_.control->space_bell);
+  // First: if we die behind it, the next lifter finds no file and lifts. The other way round the
+  // file would stay for ever.
   if (before && directory_) {
     ::unlink(directory_
                  ->ring_path({header().factory, header().station}, header().partition,
                              header().generation - 1)
                  .c_str());
   }
+  // From the exact value: a second lifter finds it lifted. Nobody can join the predecessor any
+  // more.
+  gate.compare_exchange(held, no_cursor, std::memory_order_acq_rel,  // acq_rel [cursor]
+                        std::memory_order_relaxed);                  // relaxed: lifted by another
+  ring_if_parked(ring_.control->space_bell);
   return true;
 }
 

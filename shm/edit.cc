@@ -19,7 +19,7 @@
 namespace loopline::shm {
 namespace {
 
-using Ring = std::shared_ptr<Attached>;
+using RingRef = std::shared_ptr<Attached>;
 
 uint64_t message_max_of(const RingOptions& options) {
   return options.message_max == 0 ? body_max_of(options.capacity) : options.message_max;
@@ -45,33 +45,33 @@ class Editor {
  private:
   std::string station() const { return "station \"" + name_.text() + "\""; }
   Fault gone() const { return {FaultCode::closed, station() + " was removed meanwhile"}; }
-  Result<Ring> load_ring(uint32_t partition) const;
+  Result<RingRef> load_ring(uint32_t partition) const;
   Result<RingOptions> target_of(const StationEdit& edit) const;
   Status check_fixed(const StationEdit& edit) const;
-  std::vector<Ring> unlike(const RingOptions& target) const;
-  Status prepare(const Ring& ring, RingOptions target);
-  Status make_ready(const Ring& ring, const RingOptions& target);
-  void drop_unborn(const Ring& ring) const;
+  std::vector<RingRef> unlike(const RingOptions& target) const;
+  Status prepare(const RingRef& ring, RingOptions target);
+  Status make_ready(const RingRef& ring, const RingOptions& target);
+  void drop_unborn(const RingRef& ring) const;
   void drop_all_unborn() const;
   Result<bool> share_files(const StationEdit& edit) const;
-  Status seal(const Ring& ring, const RingOptions& target, StationChange& change);
-  void count_left(const Ring& ring, StationChange& change) const;
-  void give_back(const Ring& ring, StationChange& change) const;
+  Status seal(const RingRef& ring, const RingOptions& target, StationChange& change);
+  void count_left(const RingRef& ring, StationChange& change) const;
+  void give_back(const RingRef& ring, StationChange& change) const;
 
   const Directory& directory_;
   const StationName& name_;
   std::shared_ptr<Roster> roster_;
-  std::vector<Ring> rings_;  // by partition
+  std::vector<RingRef> rings_;  // by partition
 };
 
 // The current ring; a seal that somebody began is finished, and followed.
-Result<Ring> Editor::load_ring(uint32_t partition) const {
+Result<RingRef> Editor::load_ring(uint32_t partition) const {
   auto mapping = directory_.attach(name_, partition, Access::produce);
   if (!mapping && mapping.fault().code() == FaultCode::not_found) {
     mapping = directory_.attach_partition(name_, partition, Access::produce);
   }
   if (!mapping) return mapping.fault();
-  Ring ring = Attached::make(std::move(*mapping), roster_, directory_);
+  RingRef ring = Attached::make(std::move(*mapping), roster_, directory_);
   while (!ring->is_open()) {
     LL_TRY(next, ring->successor());
     ring = next;
@@ -136,9 +136,9 @@ Result<RingOptions> Editor::target_of(const StationEdit& edit) const {
                station() + ": " + *wrong + (is_kept ? "; name a smaller max-message too" : ""));
 }
 
-std::vector<Ring> Editor::unlike(const RingOptions& target) const {
-  std::vector<Ring> rings;
-  for (const Ring& ring : rings_) {
+std::vector<RingRef> Editor::unlike(const RingOptions& target) const {
+  std::vector<RingRef> rings;
+  for (const RingRef& ring : rings_) {
     if (!are_alike(options_of(ring->header()), target)) rings.push_back(ring);
   }
   return rings;
@@ -148,7 +148,7 @@ std::vector<Ring> Editor::unlike(const RingOptions& target) const {
 
 // A successor that somebody made and did not come to seal to. We hold the station's lock, so nobody
 // is about to; the ring's own seal says whether anyone did.
-void Editor::drop_unborn(const Ring& ring) const {
+void Editor::drop_unborn(const RingRef& ring) const {
   const auto lock = FolderLock::take(directory_.paths(), FolderLock::Kind::exclusive);
   if (!lock || !ring->is_open()) return;
   const RingHeader& header = ring->header();
@@ -156,11 +156,11 @@ void Editor::drop_unborn(const Ring& ring) const {
 }
 
 void Editor::drop_all_unborn() const {
-  for (const Ring& ring : rings_) drop_unborn(ring);
+  for (const RingRef& ring : rings_) drop_unborn(ring);
 }
 
 // Step 1 of the seal. One that stands there after drop_all_unborn() was left since.
-Status Editor::make_ready(const Ring& ring, const RingOptions& target) {
+Status Editor::make_ready(const RingRef& ring, const RingOptions& target) {
   const Status made = ring->make_successor(target);
   if (made) return ok();
   if (made.fault().code() != FaultCode::already_exists) return made.fault();
@@ -169,7 +169,7 @@ Status Editor::make_ready(const Ring& ring, const RingOptions& target) {
 }
 
 // Its file is open to the same people as the one before.
-Status Editor::prepare(const Ring& ring, RingOptions target) {
+Status Editor::prepare(const RingRef& ring, RingOptions target) {
   struct stat status;
   if (::fstat(ring->mapping().fd(), &status) != 0) {
     return fault_from_errno(errno, "cannot examine the ring of " + station());
@@ -180,7 +180,7 @@ Status Editor::prepare(const Ring& ring, RingOptions target) {
 }
 
 // What whoever comes later does not see, after the seal.
-void Editor::count_left(const Ring& ring, StationChange& change) const {
+void Editor::count_left(const RingRef& ring, StationChange& change) const {
   const Pair end =
       ring->ring().control->seal.at.load(std::memory_order_acquire);  // acquire [sealed]
   const Pair begin = ring->ring().window_start();
@@ -190,12 +190,12 @@ void Editor::count_left(const Ring& ring, StationChange& change) const {
 }
 
 // Who still reads it; its log is no consumer.
-uint64_t readers_of(const Ring& ring) {
+uint64_t readers_of(const RingRef& ring) {
   return gating_count(ring->ring()) - (log_gates(ring->ring()) ? 1 : 0);
 }
 
 // With nobody in the ring left behind its file goes at once; else with its last reader (lift_gate).
-void Editor::give_back(const Ring& ring, StationChange& change) const {
+void Editor::give_back(const RingRef& ring, StationChange& change) const {
   const RingHeader& header = ring->header();
   const auto next = ring->successor();
   const bool is_free = next && (*next)->lift_gate();
@@ -209,7 +209,7 @@ void Editor::give_back(const Ring& ring, StationChange& change) const {
   change.unreturned_bytes += memory_of(options_of(header));
 }
 
-Status Editor::seal(const Ring& ring, const RingOptions& target, StationChange& change) {
+Status Editor::seal(const RingRef& ring, const RingOptions& target, StationChange& change) {
   LL_TRY_STATUS(ring->seal_with_successor(target));
   if (seal_state(ring->ring()) == seal_removed) return gone();
   count_left(ring, change);
@@ -245,10 +245,10 @@ Result<bool> Editor::share_files(const StationEdit& edit) const {
 
 Result<StationChange> Editor::edit(const StationEdit& edit) {
   LL_TRY(target, target_of(edit));
-  const std::vector<Ring> rings = unlike(target);
+  const std::vector<RingRef> rings = unlike(target);
   drop_all_unborn();
   StationChange change;
-  for (const Ring& ring : rings) {
+  for (const RingRef& ring : rings) {
     const Status ready = prepare(ring, target);
     if (ready) continue;
     drop_all_unborn();
@@ -272,7 +272,7 @@ Result<StationChange> Editor::edit(const StationEdit& edit) {
 }
 
 // Whether a frame was ever claimed in what the window shows.
-bool is_empty(const Ring& ring) {
+bool is_empty(const RingRef& ring) {
   const Pair begin = ring->ring().window_start();
   const uint64_t side =
       ring->ring().side(begin.first).load(std::memory_order_acquire);  // acquire [claim]
@@ -301,7 +301,7 @@ Result<StationChange> Editor::purge() {
 Result<StationChange> Editor::preview(const StationEdit& edit) {
   LL_TRY(target, target_of(edit));
   StationChange change;
-  for (const Ring& ring : unlike(target)) {
+  for (const RingRef& ring : unlike(target)) {
     change.is_changed = true;
     if (is_empty(ring)) continue;
     const Pair begin = ring->ring().window_start();

@@ -16,7 +16,7 @@ constexpr size_t shown_length_max = 60;
 Fault refuse(const std::string& why) { return {FaultCode::invalid_argument, why}; }
 
 // Foreign text in quotes, fit for a terminal.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string safe = "\"";
   for (const char letter : text.substr(0, shown_length_max)) {
     safe += letter >= ' ' && letter <= '~' ? letter : '?';
@@ -25,7 +25,7 @@ std::string quoted(std::string_view text) {
 }
 
 Fault no_such(std::string_view key, std::string_view value, const char* known) {
-  return refuse(std::string(key) + " " + quoted(value) + " is not known: use " + known);
+  return refuse(std::string(key) + " " + in_quotes(value) + " is not known: use " + known);
 }
 
 // ---- values ----------------------------------------------------------------
@@ -35,7 +35,7 @@ Result<uint64_t> read_size(std::string_view key, std::string_view value) {
   auto bytes = parse_size(value.substr(0, shown_length_max));
   if (bytes && *bytes != 0) return *bytes;
   if (bytes) return refuse(std::string(key) + " must be at least 1 byte");
-  return refuse(std::string(key) + " " + quoted(value) +
+  return refuse(std::string(key) + " " + in_quotes(value) +
                 " is no size: write a number with B, KiB, MiB, GiB or TiB, such as 64KiB");
 }
 
@@ -44,7 +44,7 @@ Result<uint32_t> read_count(std::string_view key, std::string_view value) {
   const char* end = value.data() + value.size();
   const auto [stop, error] = std::from_chars(value.data(), end, count);
   if (error == std::errc() && stop == end && count != 0) return count;
-  return refuse(std::string(key) + " " + quoted(value) + " is no number from 1 on");
+  return refuse(std::string(key) + " " + in_quotes(value) + " is no number from 1 on");
 }
 
 Result<uint32_t> read_mode(std::string_view key, std::string_view value) {
@@ -73,6 +73,13 @@ Result<TimestampKind> read_timestamp(std::string_view key, std::string_view valu
     if (value == word_of(one)) return one;
   }
   return no_such(key, value, "precise, coarse or off");
+}
+
+Result<Storage> read_storage(std::string_view key, std::string_view value) {
+  for (const Storage one : {Storage::memory, Storage::file}) {
+    if (value == word_of(one)) return one;
+  }
+  return no_such(key, value, "memory or file");
 }
 
 Result<std::string> read_owner(std::string_view key, std::string_view value) {
@@ -119,6 +126,8 @@ constexpr Key key(const char* name) {
 
 using Settings = FactorySettings;
 constexpr Key keys[] = {
+    key<&Settings::storage, read_storage, static_cast<const char* (*)(Storage)>(word_of)>(
+        "storage"),
     key<&Settings::ring, read_size, format_size>("ring"),
     key<&Settings::partitions, read_count, write_count>("partitions"),
     key<&Settings::max_message, read_size, format_size>("max-message"),
@@ -144,7 +153,7 @@ const Key* find_key(std::string_view name) {
 Fault no_key(std::string_view name) {
   std::string all;
   for (const Key& one : keys) all += (all.empty() ? "" : ", ") + std::string(one.name);
-  return refuse(quoted(name) + " is no key of a factory; they are " + all);
+  return refuse(in_quotes(name) + " is no key of a factory; they are " + all);
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -157,7 +166,7 @@ Status parse_line(std::string_view line, FactorySettings& settings) {
   line = trimmed(line);
   if (line.empty() || line.front() == '#') return ok();
   const size_t equals = line.find('=');
-  if (equals == std::string_view::npos) return refuse(quoted(line) + " is no key = value");
+  if (equals == std::string_view::npos) return refuse(in_quotes(line) + " is no key = value");
   const std::string_view name = trimmed(line.substr(0, equals));
   const Key* known = find_key(name);
   if (known == nullptr) return no_key(name);
@@ -211,7 +220,7 @@ Status set_factory_key(FactorySettings& settings, std::string_view name, std::st
 
 Status check_factory(const FactorySettings& settings) {
   if (settings.owner && !is_owner_text(*settings.owner)) {
-    return refuse("owner " + quoted(*settings.owner) + " is no user:group");
+    return refuse("owner " + in_quotes(*settings.owner) + " is no user:group");
   }
   if (settings.quota_memory == 0 || settings.quota_stations == 0) {
     return refuse("a quota of 0 would allow nothing: leave it out, or remove the factory");
@@ -219,6 +228,7 @@ Status check_factory(const FactorySettings& settings) {
   // A station that says nothing itself must be one that can be made.
   RingOptions options;
   options.factory = options.station = "x";
+  options.storage = settings.storage.value_or(options.storage);
   options.capacity = settings.ring.value_or(options.capacity);
   options.message_max = settings.max_message.value_or(0);
   options.partitions = settings.partitions.value_or(1);

@@ -2,6 +2,7 @@
 //
 // A factory is a file of lines in the instance's folder, `factories/NAME.conf`:
 //
+//   storage = file
 //   ring = 64KiB
 //   when-full = reject
 //   owner = billing:billing
@@ -35,6 +36,7 @@
 namespace loopline::shm {
 
 struct FactorySettings {
+  std::optional<Storage> storage;
   std::optional<uint64_t> ring;
   std::optional<uint32_t> partitions;
   std::optional<uint64_t> max_message;

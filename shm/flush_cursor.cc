@@ -27,6 +27,8 @@ Result<FlushCursor> FlushCursor::open(std::shared_ptr<Attached> attached) {
     return Fault(FaultCode::not_found, station + " has a next ring that nobody has begun yet");
   }
   LL_TRY_STATUS(cursor.take_over());
+  // The one before us may have died inside of finish(), and perhaps nobody else comes by.
+  (void)cursor.attached_->lift_gate();
   return cursor;
 }
 
@@ -34,16 +36,18 @@ Status FlushCursor::take_over() {
   const Ring& ring = attached_->ring();
   Pair at = ring.control->durable.pair.load(std::memory_order_acquire);     // acquire [durable]
   const Pair seal = ring.control->seal.at.load(std::memory_order_acquire);  // acquire [sealed]
-  sealed_ = at.first == no_cursor.first;
-  if (sealed_) {  // the one before us died between the last commit and finish()
-    if (seal.first == 0) return corrupt_fault(at);
-    at = end_ = {seal.first + unit_size, seal.second + 1};
-  }
+  const bool is_finished = at.first == no_cursor.first;
+  if (is_finished && seal.first == 0) return corrupt_fault(at);
+  end_ = {seal.first + unit_size, seal.second + 1};
+  if (is_finished) at = end_;
+  // The one before us died between the last commit and finish(), or inside of it: there is no frame
+  // behind the seal that would say so again.
+  sealed_ = seal.first != 0 && at == end_;
   // The window never passes us, and we never pass the window.
   const Pair oldest = ring.window_start();
   const bool is_inside = at.first >= oldest.first && at.first - oldest.first <= ring.capacity;
   const bool is_place = at.first % unit_size == 0 && at.second >= oldest.second;
-  if (!sealed_ && !(is_inside && is_place)) return corrupt_fault(at);
+  if (!is_finished && !(is_inside && is_place)) return corrupt_fault(at);
   LL_TRY(seat, attached_->my_seat());
   seat_ = seat;
   fork_generation_ = fork_generation();

@@ -77,6 +77,8 @@ class FlushCursor {
   // Faults: invalid_argument (it is not), closed (the station was removed), those of following.
   Result<std::shared_ptr<Attached>> finish();
 
+  // The seal frame was handed out, or lies behind `durable`: only finish() is left.
+  bool is_sealed() const { return sealed_; }
   Pair at() const { return sealed_ ? end_ : reader_.at(); }
   Pair durable() const { return durable_; }
   const std::shared_ptr<Attached>& attached() const { return attached_; }

@@ -145,6 +145,7 @@ Result<RingOptions> Directory::with_defaults(RingOptions options, const Asked& a
   LL_TRY(found, read_factory(paths_, options.factory));
   if (!found) return options;
   const FactorySettings& settings = *found;
+  fill_in(asked.storage, settings.storage, options.storage);
   fill_in(asked.capacity, settings.ring, options.capacity);
   fill_in(asked.partitions, settings.partitions, options.partitions);
   fill_in(asked.message_max, settings.max_message, options.message_max);

@@ -13,7 +13,7 @@
 namespace loopline::shm {
 namespace {
 
-constexpr uint64_t wait_ns_max = 5'000'000'000;
+constexpr uint64_t station_wait_ns_max = 5'000'000'000;
 constexpr useconds_t look_us = 500;
 constexpr uint64_t places = 1ull << 40;  // behind the end of the file, where no byte need be
 
@@ -35,7 +35,7 @@ Result<StationLock> StationLock::take(const Directory& directory, const StationN
   auto roster = open_file("roster", path, true);
   if (!roster && roster.fault().code() == FaultCode::not_found) return StationLock(File(), byte);
   if (!roster) return roster.fault();
-  const uint64_t end_ns = monotonic_ns() + wait_ns_max;
+  const uint64_t end_ns = monotonic_ns() + station_wait_ns_max;
   while (set_lock(roster->fd(), byte, F_WRLCK) != 0) {
     if (errno != EAGAIN && errno != EACCES && errno != EINTR) {
       return fault_from_errno(errno, "cannot lock station \"" + text + "\" in " + path);

@@ -3,10 +3,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <sstream>
 
 #include "examine.h"
+#include "manifest.h"
 #include "paths.h"
 #include "posix_disk.h"
 #include "shm/file.h"
@@ -28,6 +31,8 @@ Result<std::optional<Pair>> end_on_disk(const std::string& data, const shm::Stat
 
 Status make_rings(const shm::Directory& directory, const StationConf& conf,
                   const shm::StationName& name) {
+  // Asked first, because making one reads the log to its end.
+  if (directory.attach(name, 0, shm::Access::look)) return ok();
   LL_TRY(options, ring_options_of(conf, name));
   const auto made = directory.create(options);
   if (made || made.fault().code() == FaultCode::already_exists) return ok();
@@ -52,7 +57,8 @@ Status create_file_station(const shm::Directory& directory, const std::string& d
   if (before || ring) {
     return Fault(FaultCode::already_exists, "station \"" + name.text() + "\" exists already");
   }
-  // What a death left of a station of that name, which is nobody's.
+  if (has_lost_conf(data, name)) return conf_missing(data, name, nullptr);
+  // What a death left of a station that was being removed, or made.
   LL_TRY_STATUS(remove_station_files(data, name));
   LL_TRY(uuid, shm::make_uuid());
   conf.id = {{uuid.words[0], uuid.words[1]}};
@@ -76,12 +82,67 @@ Result<bool> revive_station(const shm::Directory& directory, const std::string& 
   return true;
 }
 
+namespace {
+
+// The lines that a conf cannot do without; what is not said has its default, and nothing is dropped
+// before somebody says what may be.
+std::string lines_wanted(const LogId& id, const shm::RingHeader* ring, uint32_t partitions) {
+  StationConf conf;
+  conf.id = id;
+  conf.retention.age_ns = 0;
+  conf.ring.partitions = partitions;
+  if (ring != nullptr) conf.ring.ring = ring->capacity;
+  std::string wanted;
+  std::istringstream lines(text_of(conf));
+  for (std::string line; std::getline(lines, line);) {
+    const bool is_needed = line.starts_with("uuid") || line.starts_with("ring") ||
+                           line.starts_with("partitions") || line.starts_with("retention.age");
+    if (is_needed) wanted += (wanted.empty() ? "\"" : ", \"") + line + "\"";
+  }
+  return wanted;
+}
+
+// Which log it is, as its own manifest says; none: nobody knows.
+std::optional<LogId> id_on_disk(const std::string& log) {
+  const auto found = load_manifest(posix_disk(), log);
+  if (!found || !found->manifest) return {};
+  return found->manifest->log;
+}
+
+}  // namespace
+
+bool has_lost_conf(const std::string& data, const shm::StationName& name) {
+  std::error_code error;
+  return !std::filesystem::exists(station_file(data, name), error) &&
+         !std::filesystem::exists(being_removed(data, name), error) &&
+         std::filesystem::exists(log_folder(data, name, 0), error);
+}
+
+Fault conf_missing(const std::string& data, const shm::StationName& name,
+                   const shm::RingHeader* ring) {
+  uint32_t partitions = ring != nullptr ? ring->partitions : 0;
+  std::error_code error;
+  while (ring == nullptr && std::filesystem::exists(log_folder(data, name, partitions), error)) {
+    ++partitions;
+  }
+  std::optional<LogId> id = id_on_disk(log_folder(data, name, 0));
+  if (ring != nullptr) id = LogId{{ring->log_uuid[0], ring->log_uuid[1]}};
+  const std::string text = "station \"" + name.text() +
+                           "\" is kept on disk, but the file with its parameters is missing: " +
+                           station_file(data, name) + "; put it back from a backup";
+  if (!id) return {FaultCode::corrupted, text};
+  return {FaultCode::corrupted, text + ", or write it with these lines: " +
+                                    lines_wanted(*id, ring, std::max(partitions, 1u)) +
+                                    "; or, if nobody wants its messages: loopline station rm " +
+                                    name.text()};
+}
+
 // The conf goes first, so that nobody revives what is being removed; if the rings refuse, it comes
 // back.
 Status remove_station_everywhere(const shm::Directory& directory, const std::string& data,
                                  const shm::StationName& name) {
   const std::string path = station_file(data, name);
-  const std::string aside = path + ".removing";
+  const std::string aside = being_removed(data, name);
   const bool was_on_disk = ::rename(path.c_str(), aside.c_str()) == 0;
   if (!was_on_disk && errno != ENOENT && errno != ENOTDIR) {
     return fault_from_errno(errno, "cannot remove station " + path);

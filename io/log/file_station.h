@@ -16,12 +16,19 @@ namespace loopline::io {
 void keep_on_disk(shm::Directory& directory, const std::string& data);
 
 // Makes the station, on disk and in memory. Its conf gets a uuid. Faults: already_exists,
-// invalid_argument, no_space, no_permission, and those of the disk.
+// invalid_argument, corrupted (messages of that name have lost their conf: they are not
+// overwritten), no_space, no_permission, and those of the disk.
 Status create_file_station(const shm::Directory& directory, const std::string& data,
                            const shm::StationName& name, StationConf conf);
 // Makes the rings of a station that is on disk only. False: it is not on disk.
 Result<bool> revive_station(const shm::Directory& directory, const std::string& data,
                             const shm::StationName& name);
+// Whether messages lie there that no station.conf names, and nobody was removing them.
+bool has_lost_conf(const std::string& data, const shm::StationName& name);
+// What to say of a station that has no station.conf and is on disk all the same: what is missing,
+// and the lines that bring it back. `ring`: the header of one that lives, if one does.
+Fault conf_missing(const std::string& data, const shm::StationName& name,
+                   const shm::RingHeader* ring);
 // Ends it, in memory and on disk, wherever it is. Dying in between leaves less of it: it is done
 // again. Faults: not_found, and those of Directory::remove_station (then nothing has changed).
 Status remove_station_everywhere(const shm::Directory& directory, const std::string& data,

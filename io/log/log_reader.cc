@@ -230,8 +230,11 @@ Result<std::optional<LogReader::Step>> LogReader::read(LogPlace upto) {
   }
   const BatchScan before = *scan_;
   LL_TRY(batch, scan_->next());
-  if (!batch || batch->record.start != at_) return std::optional<Step>();
   const LogPlace behind = scan_->expected().at;
+  // One who fell out of the ring did so anywhere in a batch: it passes over what it has.
+  const bool holds_it =
+      batch && batch->record.start.position <= at_.position && at_.position < behind.position;
+  if (!holds_it) return std::optional<Step>();
   if (behind.position > upto.position) {
     scan_ = before;
     return std::optional<Step>(std::move(step));

@@ -2,11 +2,13 @@
 #include "segment.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace loopline::io {
 namespace {
 
-constexpr uint64_t window_bytes_min = 256u << 10;
+constexpr uint64_t ahead_bytes_min = 256u << 10;
+constexpr uint64_t ahead_bytes_max = 2u << 20;  // of it about a half is read at a time
 
 bool is_version_fault(const std::string& why) { return why.starts_with("it is of version"); }
 
@@ -49,22 +51,34 @@ Result<std::span<const std::byte>> SegmentReader::bytes(uint64_t offset, uint64_
                                                         bool fresh) {
   const uint64_t end = offset + size;
   const bool is_there = offset >= window_offset_ && end <= window_offset_ + window_bytes_;
-  if (fresh || !is_there) {
-    const uint64_t from = offset & ~(block_size - 1);
-    const uint64_t most = header_.segment_bytes - std::min(from, header_.segment_bytes);
-    uint64_t wanted = round_up(end - from, block_size);
-    wanted = std::min(std::max(wanted, window_bytes_min), round_up(most, block_size));
-    if (wanted > window_.size()) window_ = AlignedBytes(wanted);
-    window_bytes_ = 0;
-    if (wanted != 0) {
-      LL_TRY(got, file_->read(from, window_.first(wanted)));
-      window_bytes_ = got;
-    }
-    window_offset_ = from;
-  }
+  if (fresh || !is_there) LL_TRY_STATUS(fill_window(offset, end, fresh));
   const uint64_t before = offset - window_offset_;
   const uint64_t there = window_bytes_ - std::min(window_bytes_, before);
   return std::span<const std::byte>(window_.data() + before, std::min(size, there));
+}
+
+// Whoever reads on gets more at a time, and nothing twice; whoever looks here and there, little.
+Status SegmentReader::fill_window(uint64_t offset, uint64_t end, bool fresh) {
+  const uint64_t from = offset & ~(block_size - 1);
+  const uint64_t window_end = window_offset_ + (window_bytes_ & ~(block_size - 1));
+  const bool goes_on = !fresh && window_bytes_ != 0 && from >= window_offset_ && from <= window_end;
+  ahead_bytes_ = goes_on ? std::min(2 * ahead_bytes_, ahead_bytes_max) : ahead_bytes_min;
+  const uint64_t most = header_.segment_bytes - std::min(from, header_.segment_bytes);
+  const uint64_t wanted = std::min(std::max(round_up(end - from, block_size), ahead_bytes_),
+                                   round_up(most, block_size));
+  const uint64_t kept = goes_on ? window_end - from : 0;
+  const std::byte* const kept_bytes = window_.data() + (from - window_offset_);
+  AlignedBytes larger;
+  if (wanted > window_.size()) larger = AlignedBytes(wanted);
+  std::byte* const to = larger.size() != 0 ? larger.data() : window_.data();
+  if (to != kept_bytes && kept != 0) std::memmove(to, kept_bytes, kept);
+  if (larger.size() != 0) window_ = std::move(larger);
+  window_offset_ = from;
+  window_bytes_ = kept;
+  if (wanted <= kept) return ok();
+  LL_TRY(got, file_->read(from + kept, window_.span().subspan(kept, wanted - kept)));
+  window_bytes_ += got;
+  return ok();
 }
 
 Result<std::optional<BatchRecord>> BatchScan::record_here(bool fresh) {

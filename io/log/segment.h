@@ -33,12 +33,15 @@ class SegmentReader {
 
  private:
   explicit SegmentReader(std::unique_ptr<DiskFile> file) : file_(std::move(file)) {}
+  Status fill_window(uint64_t offset, uint64_t end, bool fresh);
+
   std::unique_ptr<DiskFile> file_;
   SegmentHeader header_{};
   bool header_damaged_ = false;
   AlignedBytes window_;  // what was read ahead
   uint64_t window_offset_ = 0;
   uint64_t window_bytes_ = 0;
+  uint64_t ahead_bytes_ = 0;  // how much is read at a time
 };
 
 // What the next batch must go on from; its chain only when it is known.

@@ -88,6 +88,16 @@ Result<bool> set_own_key(StationConf& conf, std::string_view key, std::string_vi
   return true;
 }
 
+// What is wrong with a foreign line, fit for a terminal.
+std::string shown(std::string text) {
+  constexpr size_t shown_length_max = 300;
+  if (text.size() > shown_length_max) text = text.substr(0, shown_length_max) + "...";
+  for (char& letter : text) {
+    if (letter < ' ' || letter > '~') letter = '?';
+  }
+  return text;
+}
+
 std::string_view trimmed(std::string_view text) {
   const size_t begin = text.find_first_not_of(" \t");
   if (begin == std::string_view::npos) return {};
@@ -126,8 +136,10 @@ Status make_folder(const std::string& path) {
 Result<StationConf> parse_station_conf(std::string_view text, const std::string& where) {
   StationConf conf;
   uint32_t number = 0;
+  const std::string remedy = "; mend it there, or put it back from a backup";
   const auto wrong = [&](const std::string& why) {
-    return Fault(FaultCode::corrupted, where + ", line " + std::to_string(number) + ": " + why);
+    return Fault(FaultCode::corrupted,
+                 where + ", line " + std::to_string(number) + ": " + why + remedy);
   };
   while (!text.empty()) {
     const size_t length = std::min(text.find('\n'), text.size());
@@ -140,13 +152,17 @@ Result<StationConf> parse_station_conf(std::string_view text, const std::string&
     const std::string_view key = trimmed(line.substr(0, equals));
     const std::string_view value = trimmed(line.substr(equals + 1));
     const auto own = set_own_key(conf, key, value);
-    if (!own) return wrong(std::string(key) + ": " + own.fault().message());
+    if (!own) return wrong(std::string(key) + ": " + shown(own.fault().message()));
     if (*own) continue;
     const Status set = shm::set_factory_key(conf.ring, key, value);
     if (!set) return wrong(set.fault().message());
   }
+  if (conf.id == LogId{}) {
+    return Fault(FaultCode::corrupted,
+                 where + " does not say which log is its own: it has no uuid" + remedy);
+  }
   const Status fits = check_station_conf(conf);
-  if (!fits) return Fault(FaultCode::corrupted, where + ": " + fits.fault().message());
+  if (!fits) return Fault(FaultCode::corrupted, where + ": " + fits.fault().message() + remedy);
   return conf;
 }
 
@@ -243,6 +259,10 @@ Result<std::vector<shm::StationName>> stations_on_disk(const std::string& data) 
   return stations;
 }
 
+std::string being_removed(const std::string& data, const shm::StationName& name) {
+  return station_file(data, name) + ".removing";
+}
+
 Status remove_station_files(const std::string& data, const shm::StationName& name) {
   const std::string folder = station_folder(data, name);
   const std::string path = station_file(data, name);
@@ -252,6 +272,12 @@ Status remove_station_files(const std::string& data, const shm::StationName& nam
   // From here on the station is gone, after a power cut too.
   if (::access(folder.c_str(), F_OK) == 0) LL_TRY_STATUS(sync_folder(folder));
   std::error_code error;
+  const std::string mark = being_removed(data, name);
+  std::filesystem::directory_iterator at(folder, error);
+  for (; !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
+    std::error_code kept;  // the folder itself then says so
+    if (at->path() != mark) std::filesystem::remove_all(at->path(), kept);
+  }
   std::filesystem::remove_all(folder, error);
   if (!error) return ok();
   return fault_from_errno(error.value(), "cannot remove folder " + folder);

@@ -58,8 +58,9 @@ Status write_station_conf(const std::string& data, const shm::StationName& name,
                           const StationConf& conf, bool is_new);
 // The stations that are on disk, by name.
 Result<std::vector<shm::StationName>> stations_on_disk(const std::string& data);
-// Ends a station's life on disk, its conf first: what a death leaves behind is nobody's, and is
-// removed with the next station of that name.
+// Ends a station's life on disk, its conf first and last of all the mark that says so
+// (being_removed): what a death leaves behind is removed with the next station of that name.
+std::string being_removed(const std::string& data, const shm::StationName& name);
 Status remove_station_files(const std::string& data, const shm::StationName& name);
 
 // What its rings are made from.

@@ -118,6 +118,18 @@ Result<Figures> read_raw(const Site& site) {
   return figures;
 }
 
+Result<uint64_t> read_file_raw(const std::string& path) {
+  LL_TRY(file, open_direct(path, O_RDONLY));
+  const Buffer buffer = make_buffer(chunk_bytes);
+  uint64_t bytes = 0;
+  for (;;) {
+    const ssize_t count = ::pread(file.fd(), buffer.get(), chunk_bytes, static_cast<off_t>(bytes));
+    if (count < 0) return short_step("read", count);
+    bytes += static_cast<uint64_t>(count);
+    if (count < static_cast<ssize_t>(chunk_bytes)) return bytes;
+  }
+}
+
 Status write_big_file(const std::string& path, uint64_t bytes) {
   LL_CHECK(bytes % chunk_bytes == 0);
   LL_TRY(file, open_direct(path, O_CREAT | O_EXCL | O_RDWR));

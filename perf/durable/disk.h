@@ -14,6 +14,9 @@ Result<std::unique_ptr<Keeper>> start_raw_write(const std::string& big_file,
 // 1 MiB at a time through `big_file`, O_DIRECT, one in flight.
 Result<Figures> read_raw(const Site& site);
 
+// All of a file, 1 MiB at a time, O_DIRECT; its bytes.
+Result<uint64_t> read_file_raw(const std::string& path);
+
 // fio, 1 MiB at a time over `big_file`, O_DIRECT, four in flight, nothing synced; io_uring, or
 // libaio where the kernel forbids that.
 Result<Figures> write_with_fio(const Site& site);

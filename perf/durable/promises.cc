@@ -2,6 +2,7 @@
 #include "promises.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "perf/harness/text.h"
 
@@ -35,6 +36,8 @@ constexpr Promise promises[] = {
 };
 // Of a processor, for each GB a second that is written, hashing included.
 constexpr double cores_per_gb_max = 0.25;
+// Records, padding, footers, manifests and whatever else goes to the disk beside the frames.
+constexpr double written_per_byte_max = 1.05;
 
 const RowRounds* find(const AllRounds& all, const Row& beside, std::string_view subject) {
   const auto found = std::find_if(all.begin(), all.end(), [&](const RowRounds& one) {
@@ -69,6 +72,13 @@ void judge_cores(Judgement& judgement, const RowRounds& of) {
       cost <= cores_per_gb_max);
 }
 
+void judge_written(Judgement& judgement, const RowRounds& of) {
+  const double written = middle_of(of, &Round::written_per_byte).median;
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3f <= %.2f", written, written_per_byte_max);
+  add(judgement, "written for each byte", text, written <= written_per_byte_max);
+}
+
 }  // namespace
 
 Judgement judge(const RowRounds& of, const AllRounds& all) {
@@ -87,7 +97,9 @@ Judgement judge(const RowRounds& of, const AllRounds& all) {
             promise.yardstick,
         is_lower ? ratio <= promise.limit : ratio >= promise.limit);
   }
-  if (row.bench == "write") judge_cores(judgement, of);
+  // Who spins takes all of a processor, whatever it does with it.
+  if (row.bench == "write" && row.subject != "loopline spinning") judge_cores(judgement, of);
+  if (row.bench == "write" && of.rounds.front().written_per_byte != 0) judge_written(judgement, of);
   return judgement;
 }
 

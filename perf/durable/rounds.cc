@@ -51,6 +51,7 @@ Round round_of(const Figures& figures) {
   round.rate_per_s = figures.rate_per_s;
   round.bytes_per_s = figures.bytes_per_s;
   round.cores = figures.cores;
+  round.written_per_byte = figures.written_per_byte;
   round.message_count = figures.message_count;
   if (figures.latency_ns == nullptr) return round;
   const Histogram& latency = *figures.latency_ns;

@@ -22,6 +22,7 @@ struct Round {
   double rate_per_s = 0;
   double bytes_per_s = 0;
   double cores = 0;
+  double written_per_byte = 0;
   uint64_t message_count = 0;
 };
 Round round_of(const Figures& figures);

@@ -7,6 +7,7 @@
 #include "disk.h"
 #include "drive.h"
 #include "perf/peers/durable_peers.h"
+#include "saturated.h"
 
 namespace loopline::perf {
 namespace {
@@ -41,7 +42,7 @@ const char* name_of(Kept kept) {
   return "";
 }
 
-void add_keeper(Rows& rows, const Subject& subject, const StartKeeper& start,
+void add_keeper(Rows& rows, const KeeperRow& subject, const StartKeeper& start,
                 uint32_t in_flight_max) {
   for (const uint32_t in_flight : in_flight_counts) {
     if (in_flight > in_flight_max) break;
@@ -71,7 +72,13 @@ Rows durable_rows() {
   add_keeper(rows, {"redis everysec", Kept::a_second}, redis(RedisSync::every_second));
   add_keeper(rows, {"nats jetstream", Kept::kernel}, start_nats);
   rows.push_back({"write", "fio", Kept::nothing, 0, 1 << 20, write_with_fio});
+  for (const bool is_spinning : {true, false}) {
+    const auto run = [is_spinning](const Site& site) { return write_saturated(site, is_spinning); };
+    const char* const name = is_spinning ? "loopline spinning" : "loopline parked";
+    rows.push_back({"write", name, Kept::synced, 0, 64 << 10, run});
+  }
   rows.push_back({"read", "raw read", Kept::nothing, 0, 1 << 20, read_raw});
+  rows.push_back({"read", "loopline", Kept::nothing, 0, 64 << 10, read_log});
   // The rows of a load together, in the order above.
   std::stable_sort(rows.begin(), rows.end(), [](const Row& left, const Row& right) {
     if (left.bench != right.bench) return left.bench == "publish";

@@ -37,7 +37,8 @@ struct Figures {
   uint64_t message_count = 0;
   double rate_per_s = 0;
   double bytes_per_s = 0;
-  double cores = 0;  // processors in use on average, the bench's own and the server's
+  double cores = 0;             // processors in use on average, the bench's own and the server's
+  double written_per_byte = 0;  // bytes written to the disk for each that was kept; 0: not counted
   std::string version;
   std::string settings;
 };
@@ -56,12 +57,12 @@ using Rows = std::vector<Row>;
 inline constexpr uint32_t in_flight_counts[] = {1, 64, 1024};
 inline constexpr uint64_t durable_message_bytes = 256;
 
-struct Subject {
+struct KeeperRow {
   std::string name;
   Kept kept;
 };
 // Bench publish for each count in flight up to `in_flight_max`.
-void add_keeper(Rows& rows, const Subject& subject, const StartKeeper& start,
+void add_keeper(Rows& rows, const KeeperRow& subject, const StartKeeper& start,
                 uint32_t in_flight_max = 1024);
 
 // The yardsticks, then the peers.

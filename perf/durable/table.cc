@@ -112,6 +112,7 @@ JsonObject json_of(const Row& row, const Round& round) {
         .rounded("rate_per_s", round.rate_per_s);
   }
   object.rounded("bytes_per_s", round.bytes_per_s).number("cores", round.cores);
+  if (round.written_per_byte != 0) object.number("written_per_byte", round.written_per_byte);
   return object;
 }
 

@@ -15,6 +15,8 @@ const char* const usage =
   loopline-bench ring [options]    all benches of all subjects, one table; under 6 minutes
   loopline-bench durable [options] publishing until acknowledged, beside Redis, RocksDB, SQLite,
                                    NATS, fio and the bare disk; under 8 minutes
+  loopline-bench behind [options]  a reader 10 GB behind catches up beside a producer; 2 minutes
+  loopline-bench recovery [options] opening logs whose writers were killed; 2 minutes
   loopline-bench crowd             200 stations in 4 processes: attaching, and what the idle cost
   loopline-bench link [options]    how far apart the two processors are, for 10 seconds
   loopline-bench list              the benches, sizes and subjects there are
@@ -24,7 +26,8 @@ const char* const usage =
   --subject NAMES      these subjects, such as loopline,spsc
   --repetitions N      runs to keep for each case and distance (7, durable 5; quick: 3 and 2)
   --budget TIME        stop after this time (330s, durable 450s; quick: 28s and 50s)
-  --folder FOLDER      durable: measure the disk that this is on (the build folder)
+  --folder FOLDER      durable, behind, recovery: the disk that this is on (the build folder)
+  --bytes SIZE         behind: how far (10GB)
   --ring SIZE          bytes of ring each subject gets, a power of two (1MiB)
   --cpus A,B           the two processors (the first two)
   --realtime           where both sides spin, go before all else on the machine (needs root)
@@ -91,6 +94,9 @@ Status set_value(Options& options, const std::string& name, const std::string& v
     options.json_path = value;
   } else if (name == "--folder") {
     options.folder = value;
+  } else if (name == "--bytes") {
+    LL_TRY(bytes, parse_size(value));
+    options.bytes = bytes;
   } else if (name == "--plot") {
     options.plot_folder = value;
   } else if (name == "--cpus") {
@@ -118,6 +124,9 @@ Status set_command(Options& options, const std::string& name) {
     options.schedule.measure_ns = 1'500'000'000;
     options.schedule.repetitions = 5;
     options.schedule.budget_ns = 450'000'000'000;
+  } else if (name == "behind" || name == "recovery") {
+    options.command = name == "behind" ? Command::behind : Command::recovery;
+    options.schedule.repetitions = 5;
   } else if (name == "crowd") {
     options.command = Command::crowd;
   } else if (name == "link") {
@@ -126,7 +135,8 @@ Status set_command(Options& options, const std::string& name) {
   } else if (name == "list") {
     options.command = Command::list;
   } else {
-    return wrong("unknown command " + name + "; there are ring, durable, crowd, link and list");
+    return wrong("unknown command " + name +
+                 "; there are ring, durable, behind, recovery, crowd, link and list");
   }
   return ok();
 }
@@ -174,7 +184,8 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     return std::find(arguments.begin(), arguments.end(), name) != arguments.end();
   };
   if (has("--help") || has("-h")) return options;
-  if (arguments.empty()) return wrong("say what to measure: ring, durable, crowd, link or list");
+  if (arguments.empty())
+    return wrong("say what to measure: ring, durable, behind, recovery, crowd, link or list");
   LL_TRY_STATUS(set_command(options, arguments.front()));
   // First, so that what is given beside it wins wherever it stands.
   if (has("--quick")) make_quick(options);

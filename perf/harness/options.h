@@ -9,7 +9,7 @@
 
 namespace loopline::perf {
 
-enum class Command { ring, durable, crowd, link, list, help };
+enum class Command { ring, durable, behind, recovery, crowd, link, list, help };
 
 struct Options {
   Command command = Command::help;
@@ -19,8 +19,9 @@ struct Options {
   std::vector<std::string> subjects;  // empty: all
   std::string json_path;
   std::string plot_folder;
-  std::string folder;     // durable: where to measure; empty: beside the program
-  bool is_quick = false;  // durable: figures are not the point
+  std::string folder;               // of those on a disk: where; empty: beside the program
+  uint64_t bytes = 10'000'000'000;  // behind: how far
+  bool is_quick = false;            // durable: figures are not the point
 };
 
 extern const char* const usage;

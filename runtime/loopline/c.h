@@ -100,8 +100,13 @@ enum { LL_UNSET = 0 };       // in station options: not asked for
 enum { LL_NO = 1, LL_YES };  // exclusive
 enum { LL_WHEN_FULL_BLOCK = 1, LL_WHEN_FULL_REJECT, LL_WHEN_FULL_DROP_OLDEST };  // when_full
 enum { LL_TIMESTAMP_PRECISE = 1, LL_TIMESTAMP_COARSE, LL_TIMESTAMP_OFF };        // timestamp
+// memory: gone with the machine. file: kept in segments on disk by whoever flushes it (looplined or
+// `loopline flush`); consumers read what the ring has lost from there.
+enum { LL_STORAGE_MEMORY = 1, LL_STORAGE_FILE };  // storage
 
-#define LL_NEVER UINT64_MAX  // evict_after_ns
+#define LL_NEVER UINT64_MAX         // evict_after_ns
+#define LL_OFF UINT64_MAX           // retention_...: no such bound
+#define LL_GROUP_COMMIT UINT64_MAX  // flush_ns
 
 // Only what is set is asked for: an existing station that differs in it is refused.
 typedef struct ll_station_options {
@@ -113,12 +118,23 @@ typedef struct ll_station_options {
   uint32_t timestamp;    // default precise
   uint32_t mode;         // permissions of the ring's file; default 0660
   uint32_t partitions;   // 1..256, default 1; order is total within a partition
-  uint32_t reserved;     // 0
+  uint32_t storage;      // default memory
   uint64_t evict_after_ns;  // a consumer that held a full ring so long is detached (FENCED);
                             // default LL_NEVER, else from 1 ms
+  // Of a file station. What is older than an age, or more than so many messages or bytes, is
+  // dropped in whole segments.
+  uint64_t segment;             // bytes of a file of its log, 64 KiB..1 GiB; default 64 MiB
+  uint64_t retention_age_ns;    // default 7 days
+  uint64_t retention_messages;  // default LL_OFF
+  uint64_t retention_bytes;     // default LL_OFF
+  uint64_t flush_ns;            // how long messages gather for one write; default LL_GROUP_COMMIT:
+                                // while the write before is on its way
 } ll_station_options;
-#define LL_STATION_OPTIONS \
-  { sizeof(ll_station_options), 0, 0, LL_UNSET, LL_UNSET, LL_UNSET, 0, 0, 0, 0 }
+#define LL_STATION_OPTIONS                                                                         \
+  {                                                                                                \
+    sizeof(ll_station_options), 0, 0, LL_UNSET, LL_UNSET, LL_UNSET, 0, 0, LL_UNSET, 0, 0, 0, 0, 0, \
+        0                                                                                          \
+  }
 
 // `name` is "station" (of factory main) or "factory/station". `dir` chooses the instance; NULL or
 // "" means LOOPLINE_DIR, /run/loopline, or $XDG_RUNTIME_DIR/loopline. `*station` is closed by
@@ -143,7 +159,8 @@ LL_EXPORT ll_status ll_station_remove(const char* name, const char* dir, ll_erro
 // producer), INVALID_ARGUMENT, NO_SPACE, NO_PERMISSION.
 LL_EXPORT ll_status ll_station_edit(const char* name, const char* dir,
                                     const ll_station_options* options, ll_error* error);
-// Drops what is in it, for whoever comes later; sequences go on. Status: as above.
+// Drops what is in it, for whoever comes later; sequences go on. Status: as above; UNSUPPORTED also
+// of a file station.
 LL_EXPORT ll_status ll_station_purge(const char* name, const char* dir, ll_error* error);
 // Its producers and consumers go on.
 LL_EXPORT void ll_station_close(ll_station* station);
@@ -211,7 +228,8 @@ typedef struct ll_publish_options {
   const ll_header* headers;  // needed during the call only, like the texts
   size_t header_count;       // at most 1024
   int64_t timeout_ns;        // how long to wait for room; 0: not at all
-  uint32_t ack;              // the level that publish waits for; LL_UNSET: the station's
+  uint32_t ack;              // the level that publish waits for; LL_UNSET: the station's, visible
+                             // in memory and durable of a file station
   uint32_t reserved;         // 0
 } ll_publish_options;
 #define LL_PUBLISH_OPTIONS \
@@ -235,14 +253,19 @@ LL_EXPORT ll_status ll_producer_claim(ll_producer* producer, size_t payload_byte
 LL_EXPORT ll_status ll_producer_commit(ll_producer* producer, ll_slot* slot, ll_error* error);
 // The sequence stays without a message. Status: as commit.
 LL_EXPORT ll_status ll_producer_abort(ll_producer* producer, ll_slot* slot, ll_error* error);
-// Claim, copy and commit. `sequence`, unless NULL, is given the message's. Status: as claim.
+// Claim, copy and commit, and wait for the level: of a file station until the message is on disk,
+// for as long as `timeout_ns`. `sequence`, unless NULL, is given the message's. Status: as claim;
+// TIMED_OUT, NO_SPACE and IO_ERROR also of the disk: the error says whether the message is in the
+// ring, and may still become durable.
 LL_EXPORT ll_status ll_producer_publish(ll_producer* producer, const void* payload,
                                         size_t payload_bytes, const ll_publish_options* options,
                                         uint64_t* sequence, ll_error* error);
 
-// A message that was published without waiting for its level.
+// A message that was published without waiting for its level. Copies of it are the same; it is of
+// use with the producer that gave it only.
 typedef struct ll_ticket {
   uint64_t sequence;
+  uint64_t end_position;  // in the log, behind the message
   uint32_t partition;
   uint32_t reserved;  // 0
 } ll_ticket;
@@ -256,7 +279,7 @@ LL_EXPORT ll_status ll_producer_publish_async(ll_producer* producer, const void*
 // The level (LL_ACK_...) that a message has reached by now; LL_UNSET of NULL.
 LL_EXPORT uint32_t ll_producer_level(const ll_producer* producer, const ll_ticket* ticket);
 // Until the message has reached the level. Status: TIMED_OUT, INVALID_ARGUMENT, UNSUPPORTED (a
-// level that the station does not have).
+// level that the station does not have), NO_SPACE and IO_ERROR (the disk of its log), CLOSED.
 LL_EXPORT ll_status ll_producer_wait(ll_producer* producer, const ll_ticket* ticket, uint32_t level,
                                      int64_t timeout_ns, ll_error* error);
 

@@ -22,7 +22,8 @@
 namespace loopline {
 
 struct FactoryOptions {
-  StationOptions stations = {};                 // for those that name nothing else
+  // For those that name nothing else; of a log only its storage.
+  StationOptions stations = {};
   std::optional<uint64_t> quota_memory = {};    // bytes of shared memory of all its rings
   std::optional<uint32_t> quota_stations = {};  // how many it may have
 };

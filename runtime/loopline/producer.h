@@ -71,6 +71,8 @@ class LL_EXPORT Ticket {
         partition_(partition) {}
   uint64_t sequence() const { return sequence_; }
   uint32_t partition() const { return partition_; }
+  // In the log, behind the message.
+  uint64_t end_position() const { return end_position_; }
   // The level it has reached by now.
   Ack level() const;
 

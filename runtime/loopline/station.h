@@ -62,6 +62,7 @@ struct StationChange {
   uint64_t bytes = 0;             // of these, with their headers
   uint64_t readers = 0;           // that still hold what was left behind
   uint64_t unreturned_bytes = 0;  // of memory, which comes back when they are through
+  uint32_t rings = 0;             // that were left behind
 };
 
 class LL_EXPORT Station {
@@ -87,7 +88,7 @@ class LL_EXPORT Station {
   static Result<StationChange> edit(std::string_view name, const StationOptions& options,
                                     std::string_view dir = {});
   // Drops what is in it, for whoever comes later; sequences go on. Consumers that are attached read
-  // on to where it was purged. Faults: not_found, unsupported (as above), no_space.
+  // on to where it was purged. Faults: not_found, unsupported (as above; a file station), no_space.
   static Result<StationChange> purge(std::string_view name, std::string_view dir = {});
 
   // A handle to publish; one per thread. Faults: too_many, no_permission, closed, timed_out (the
@@ -98,6 +99,7 @@ class LL_EXPORT Station {
 
   // "factory/station".
   const std::string& name() const;
+  Storage storage() const;
   // Looked up, since an edit changes them; when the station is gone, as they were.
   uint64_t ring_bytes() const;
   uint64_t max_message() const;

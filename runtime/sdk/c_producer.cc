@@ -33,13 +33,17 @@ constexpr size_t headers_max = 1024;
 constexpr const char* producer_needed = "producer comes from ll_producer_open";
 constexpr const char* slot_needed = "slot is filled in by ll_producer_claim";
 
-static_assert(sizeof(ll_ticket) == 16);
+static_assert(sizeof(ll_ticket) == 24);
 static_assert(LL_ACK_VISIBLE - 1 == static_cast<int>(Ack::visible));
 static_assert(LL_ACK_COMMITTED - 1 == static_cast<int>(Ack::committed));
 
 Result<Ack> level_of(uint32_t level) {
   if (level == LL_UNSET || level > LL_ACK_COMMITTED) return unknown_option("level", level);
   return static_cast<Ack>(level - 1);
+}
+
+Ticket ticket_of(const ll_ticket& ticket) {
+  return {ticket.sequence, ticket.partition, ticket.end_position};
 }
 
 Status take_headers(const ll_publish_options& asked, std::vector<Header>& headers) {
@@ -192,7 +196,7 @@ Result<Ticket> publish(ll_producer* producer, const void* payload, size_t payloa
   const std::span bytes(static_cast<const std::byte*>(payload), payload_bytes);
   if (!waits) return producer->producer.publish_async(bytes, asked);
   LL_TRY(sequence, producer->producer.publish(bytes, asked));
-  return Ticket(sequence, 0);
+  return Ticket(sequence, 0);  // waited for already
 }
 
 }  // namespace
@@ -214,15 +218,17 @@ ll_status ll_producer_publish_async(ll_producer* producer, const void* payload,
   return c::run(error, [&]() -> Status {
     LL_TRY_STATUS(c::need(ticket, "ticket is where the message's ticket is put"));
     LL_TRY(published, c::publish(producer, payload, payload_bytes, options, false));
-    *ticket = {published.sequence(), published.partition(), 0};
+    *ticket = {published.sequence(), published.end_position(), published.partition(), 0};
     return loopline::ok();
   });
 }
 
 uint32_t ll_producer_level(const ll_producer* producer, const ll_ticket* ticket) {
   if (producer == nullptr || ticket == nullptr) return LL_UNSET;
-  const loopline::Ticket asked(ticket->sequence, ticket->partition);
-  return static_cast<uint32_t>(asked.level()) + 1;
+  // A wait that does not wait, and changes nothing.
+  auto& asked = const_cast<ll_producer*>(producer)->producer;
+  const auto done = asked.wait(c::ticket_of(*ticket), loopline::Ack::durable, {});
+  return done ? LL_ACK_DURABLE : LL_ACK_VISIBLE;
 }
 
 ll_status ll_producer_wait(ll_producer* producer, const ll_ticket* ticket, uint32_t level,
@@ -232,6 +238,6 @@ ll_status ll_producer_wait(ll_producer* producer, const ll_ticket* ticket, uint3
     LL_TRY_STATUS(c::need(ticket, "ticket is filled in by ll_producer_publish_async"));
     LL_TRY(wanted, c::level_of(level));
     LL_TRY(timeout, c::timeout_of(timeout_ns));
-    return producer->producer.wait({ticket->sequence, ticket->partition}, wanted, timeout);
+    return producer->producer.wait(c::ticket_of(*ticket), wanted, timeout);
   });
 }

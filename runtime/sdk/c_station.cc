@@ -29,11 +29,35 @@ Status choose(uint32_t asked, Choice last, const char* name, std::optional<Choic
   return ok();
 }
 static_assert(LL_WHEN_FULL_DROP_OLDEST - 1 == static_cast<int>(WhenFull::drop_oldest));
+static_assert(LL_STORAGE_FILE - 1 == static_cast<int>(Storage::file));
 static_assert(LL_TIMESTAMP_PRECISE - 1 == static_cast<int>(Timestamp::precise));
 static_assert(LL_TIMESTAMP_OFF - 1 == static_cast<int>(Timestamp::off));
 
 // No padding, which a program need not have set to 0.
-static_assert(sizeof(ll_station_options) == 56);
+static_assert(sizeof(ll_station_options) == 96);
+
+// A time, `off` being 0 in C++ and UINT64_MAX in C, where 0 asks for nothing.
+Status take_time(uint64_t asked_ns, const char* name,
+                 std::optional<std::chrono::nanoseconds>& time) {
+  if (asked_ns == 0) return ok();
+  if (asked_ns != LL_OFF && asked_ns > INT64_MAX) return unknown_option(name, asked_ns);
+  time = std::chrono::nanoseconds(asked_ns == LL_OFF ? 0 : static_cast<int64_t>(asked_ns));
+  return ok();
+}
+static_assert(LL_NEVER == LL_OFF && LL_GROUP_COMMIT == LL_OFF);
+
+void take_bound(uint64_t asked, std::optional<uint64_t>& bound) {
+  if (asked != 0) bound = asked == LL_OFF ? 0 : asked;
+}
+
+Status take_log_options(const ll_station_options& asked, StationOptions& options) {
+  LL_TRY_STATUS(choose(asked.storage, Storage::file, "storage", options.storage));
+  if (asked.segment != 0) options.segment = asked.segment;
+  take_bound(asked.retention_messages, options.retention_messages);
+  take_bound(asked.retention_bytes, options.retention_bytes);
+  LL_TRY_STATUS(take_time(asked.retention_age_ns, "retention_age_ns", options.retention_age));
+  return take_time(asked.flush_ns, "flush_ns", options.flush);
+}
 
 }  // namespace
 
@@ -45,19 +69,12 @@ Result<StationOptions> station_options(const ll_station_options* given) {
   if (asked.max_message != 0) options.max_message = asked.max_message;
   if (asked.mode != 0) options.mode = asked.mode;
   if (asked.partitions != 0) options.partitions = asked.partitions;
-  const bool is_never = asked.evict_after_ns == LL_NEVER;
-  if (!is_never && asked.evict_after_ns > INT64_MAX) {
-    return unknown_option("evict_after_ns", asked.evict_after_ns);
-  }
-  if (asked.evict_after_ns != 0) {
-    const auto after = static_cast<int64_t>(asked.evict_after_ns);
-    options.evict_after = std::chrono::nanoseconds(is_never ? 0 : after);
-  }
-  if (asked.reserved != 0) return unknown_option("reserved", asked.reserved);
+  LL_TRY_STATUS(take_time(asked.evict_after_ns, "evict_after_ns", options.evict_after));
   if (asked.exclusive > LL_YES) return unknown_option("exclusive", asked.exclusive);
   if (asked.exclusive != LL_UNSET) options.exclusive = asked.exclusive == LL_YES;
   LL_TRY_STATUS(choose(asked.when_full, WhenFull::drop_oldest, "when_full", options.when_full));
   LL_TRY_STATUS(choose(asked.timestamp, Timestamp::off, "timestamp", options.timestamp));
+  LL_TRY_STATUS(take_log_options(asked, options));
   return options;
 }
 

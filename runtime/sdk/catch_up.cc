@@ -61,8 +61,8 @@ Result<bool> CatchUp::begin_behind(const shm::Gap& gap) {
     log_->seek_place({gap.position, gap.first});
   } else {
     LL_TRY_STATUS(log_->seek(gap.first));
-    sequence_min_ = gap.first;
   }
+  sequence_min_ = gap.first;
   frames_ = {};
   frame_at_ = log_->at();
   active_ = true;

@@ -65,20 +65,28 @@ Result<size_t> Consumer::read_many(std::span<Message> run) {
 
 bool Consumer::has_many() const { return state_->sources.size() > 1; }
 
-// From the ring; from the log what the ring has lost.
+namespace {
+
+constexpr int laps_max = 8;
+
+}  // namespace
+
+// From the ring; from the log what the ring has lost. 0 only when neither has a message.
 Result<size_t> ConsumerState::Source::read(std::span<shm::FrameView> into) {
-  if (is_behind()) {
-    auto count = log->read(into, ring);
-    if (!count || *count != 0 || log->is_active()) return count;
+  for (int laps = 0; laps < laps_max; ++laps) {
+    if (is_behind()) {
+      auto count = log->read(into, ring);
+      if (!count || *count != 0 || log->is_active()) return count;
+    }
+    auto count = ring.read(into);
+    if (!log || !count) return count;
+    const shm::Gap gap = ring.take_gap();
+    if (gap.count == 0) return count;
+    // With a log, what was just read comes again: the ring goes on where the log has brought us.
+    LL_TRY(is_behind_now, log->begin_behind(gap));
+    if (!is_behind_now) return count;
   }
-  auto count = ring.read(into);
-  if (!log || !count) return count;
-  const shm::Gap gap = ring.take_gap();
-  if (gap.count == 0) return count;
-  // With a log, what was just read comes again: the ring goes on where the log has brought us.
-  LL_TRY(is_behind_now, log->begin_behind(gap));
-  if (!is_behind_now) return count;
-  return log->read(into, ring);
+  return size_t{0};  // producers lap us again and again; the next call goes on
 }
 
 Result<size_t> Consumer::read_ring(uint32_t index, std::span<Message> run) {

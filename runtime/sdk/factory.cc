@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "io/log/file_station.h"
+#include "io/log/paths.h"
 #include "shm/directory.h"
 #include "shm/factory.h"
 #include "shm/name.h"
@@ -11,9 +13,16 @@
 namespace loopline {
 namespace {
 
-shm::FactorySettings settings_of(const FactoryOptions& options) {
+Result<shm::FactorySettings> settings_of(const FactoryOptions& options) {
   const StationOptions& stations = options.stations;
+  if (stations.segment || stations.retention_age || stations.retention_messages ||
+      stations.retention_bytes || stations.flush) {
+    return Fault(FaultCode::invalid_argument,
+                 "a factory has no defaults for segment, retention and flush: name them with each "
+                 "station");
+  }
   shm::FactorySettings settings;
+  if (stations.storage) settings.storage = static_cast<shm::Storage>(*stations.storage);
   settings.ring = stations.ring;
   settings.partitions = stations.partitions;
   settings.max_message = stations.max_message;
@@ -35,6 +44,7 @@ shm::FactorySettings settings_of(const FactoryOptions& options) {
 FactoryOptions options_of(const shm::FactorySettings& settings) {
   FactoryOptions options;
   StationOptions& stations = options.stations;
+  if (settings.storage) stations.storage = static_cast<Storage>(*settings.storage);
   stations.ring = settings.ring;
   stations.partitions = settings.partitions;
   stations.max_message = settings.max_message;
@@ -51,12 +61,31 @@ FactoryOptions options_of(const shm::FactorySettings& settings) {
   return options;
 }
 
+// The factory's stations that are on disk: removed, or in the way.
+Status leave_disk(const shm::Directory& directory, const std::string& data,
+                  std::string_view factory, bool with_stations) {
+  LL_TRY(stations, io::stations_on_disk(data));
+  for (const shm::StationName& station : stations) {
+    if (station.factory != factory) continue;
+    if (!with_stations) {
+      return Fault(FaultCode::already_exists,
+                   "factory \"" + station.factory + "\" has station \"" + station.text() +
+                       "\" on disk, so it stays; remove its stations first, or with it: loopline "
+                       "factory rm " +
+                       station.factory + " --force");
+    }
+    LL_TRY_STATUS(io::remove_station_everywhere(directory, data, station));
+  }
+  return ok();
+}
+
 }  // namespace
 
 Result<Factory> Factory::create(std::string_view name, const FactoryOptions& options,
                                 std::string_view dir) {
   LL_TRY(paths, shm::find_instance(dir));
-  LL_TRY_STATUS(shm::add_factory(paths, std::string(name), settings_of(options)));
+  LL_TRY(settings, settings_of(options));
+  LL_TRY_STATUS(shm::add_factory(paths, std::string(name), settings));
   return Factory(std::string(name), std::string(dir));
 }
 
@@ -75,6 +104,7 @@ Result<std::vector<std::string>> Factory::list(std::string_view dir) {
 Status Factory::remove(std::string_view name, bool with_stations, std::string_view dir) {
   LL_TRY(paths, shm::find_instance(dir));
   LL_TRY(directory, shm::Directory::open_or_create(paths));
+  LL_TRY_STATUS(leave_disk(directory, io::data_folder_of(paths), name, with_stations));
   return shm::remove_factory(directory, std::string(name), with_stations);
 }
 
@@ -89,8 +119,9 @@ Result<FactoryOptions> Factory::options() const {
 
 Status Factory::edit(const FactoryOptions& options) {
   LL_TRY(paths, shm::find_instance(dir_));
+  LL_TRY(wanted, settings_of(options));
   return shm::edit_factory(paths, name_, [&](shm::FactorySettings& settings) -> Status {
-    settings = settings_of(options);
+    settings = wanted;
     return ok();
   });
 }

@@ -194,6 +194,11 @@ Result<Ticket> Producer::publish_async(std::span<const std::byte> payload,
 
 Status Producer::wait(const Ticket& ticket, Ack level, std::chrono::nanoseconds timeout) {
   if (!has_level(*state_, level)) return no_such_level(*state_);
+  if (ticket.partition_ >= state_->rings.size() ||
+      (ticket.end_position_ == 0 && level != Ack::visible)) {
+    return Fault(FaultCode::invalid_argument,
+                 "the ticket is not one that publish_async of this producer gave");
+  }
   if (level == Ack::visible) return ok();
   return wait_on_disk(state_->rings[ticket.partition_], ticket.end_position_,
                       deadline_after(timeout));

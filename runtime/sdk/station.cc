@@ -176,9 +176,10 @@ Status create_on_disk(const shm::Directory& directory, const std::string& data,
 
 // That what is asked of its log is so.
 Status compare_log(const std::string& data, const shm::StationName& name,
-                   const StationOptions& asked) {
+                   const shm::RingHeader& ring, const StationOptions& asked) {
   if (!has_log_options(asked)) return ok();
   LL_TRY(found, io::read_station_conf(data, name));
+  if (!found && ring.storage == shm::Storage::file) return io::conf_missing(data, name, &ring);
   io::StationConf wanted = found.value_or(io::StationConf{});
   LL_TRY_STATUS(set_log_options(asked, wanted));
   if (found && wanted == *found) return ok();
@@ -199,28 +200,31 @@ Result<shm::Mapping> find_ring(const shm::Directory& directory, const std::strin
   const shm::StationName name{ring.factory, ring.station};
   auto there = attach_first(directory, name);
   if (!there && there.fault().code() == FaultCode::not_found) {
+    if (io::has_lost_conf(data, name)) return io::conf_missing(data, name, nullptr);
     LL_TRY(revived, io::revive_station(directory, data, name));
     if (revived) there = attach_first(directory, name);
   }
   if (opening == Opening::open) return there;
   if (!there && there.fault().code() != FaultCode::not_found) return there;
   const bool is_new = !there;
-  if (is_new && ring.storage == shm::Storage::file) {
+  shm::RingOptions whole = ring;  // with what its factory says
+  if (is_new) {
+    LL_TRY(completed, directory.with_defaults(ring, asked_of(options)));
+    whole = completed;
+  }
+  if (is_new && whole.storage == shm::Storage::file) {
     const Status made = create_on_disk(directory, data, ring, options);
     if (made) return attach_first(directory, name);
     const bool was_made = made.fault().code() == FaultCode::already_exists;  // meanwhile
     if (!was_made || opening == Opening::create) return made.fault();
   }
-  if (is_new && has_log_options(options) && ring.storage == shm::Storage::memory) {
+  if (is_new && has_log_options(options) && whole.storage == shm::Storage::memory) {
     return Fault(FaultCode::invalid_argument,
                  "segment, retention and flush are for stations on disk: add storage file");
   }
-  if (opening == Opening::create) {
-    LL_TRY(whole, directory.with_defaults(ring, asked_of(options)));
-    return directory.create(whole);
-  }
+  if (opening == Opening::create) return directory.create(whole);
   auto opened = directory.open_or_create(ring, asked_of(options), shm::Access::consume);
-  if (opened) LL_TRY_STATUS(compare_log(data, name, options));
+  if (opened) LL_TRY_STATUS(compare_log(data, name, opened->header(), options));
   return opened;
 }
 
@@ -261,7 +265,10 @@ Status Station::remove(std::string_view text, std::string_view dir) {
   LL_TRY(name, shm::parse_station_name(text));
   LL_TRY(paths, shm::find_instance(dir));
   const std::string data = io::data_folder_of(paths);
-  LL_TRY(on_disk, io::read_station_conf(data, name));
+  const auto conf = io::read_station_conf(data, name);
+  const bool is_spoilt = !conf && conf.fault().code() == FaultCode::corrupted;
+  if (!conf && !is_spoilt) return conf.fault();
+  const bool on_disk = is_spoilt || *conf || io::has_lost_conf(data, name);
   LL_TRY(directory, on_disk ? shm::Directory::open_or_create(paths) : shm::Directory::open(paths));
   io::keep_on_disk(directory, data);
   return io::remove_station_everywhere(directory, data, name);
@@ -270,8 +277,8 @@ Status Station::remove(std::string_view text, std::string_view dir) {
 namespace {
 
 StationChange change_of(const shm::StationChange& change) {
-  return {change.is_changed, change.messages, change.bytes, change.readers,
-          change.unreturned_bytes};
+  return {change.is_changed, change.messages,         change.bytes,
+          change.readers,    change.unreturned_bytes, change.rings};
 }
 
 // The parameters on disk, as an edit makes them.
@@ -299,6 +306,16 @@ Result<std::optional<io::StationConf>> edited_conf(const std::string& data,
   if (asked.mode) conf.ring.mode = *asked.mode;
   if (asked.owner) conf.ring.owner = *asked.owner;
   return std::optional<io::StationConf>(std::move(conf));
+}
+
+// That one on disk has a conf, which an edit could change.
+Status check_conf(const shm::Directory& directory, const std::string& data,
+                  const shm::StationName& name) {
+  LL_TRY(conf, io::read_station_conf(data, name));
+  if (conf) return ok();
+  const auto ring = directory.attach(name, 0, shm::Access::look);
+  const bool is_file = ring && ring->header().storage == shm::Storage::file;
+  return is_file ? Status(io::conf_missing(data, name, &ring->header())) : ok();
 }
 
 Status check_edit(const std::string& data, const shm::StationName& name,
@@ -337,6 +354,7 @@ Result<StationChange> Station::edit(std::string_view text, const StationOptions&
   LL_TRY(paths, shm::find_instance(dir));
   LL_TRY(directory, shm::Directory::open(paths));
   io::keep_on_disk(directory, io::data_folder_of(paths));
+  LL_TRY_STATUS(check_conf(directory, io::data_folder_of(paths), name));
   LL_TRY_STATUS(check_edit(io::data_folder_of(paths), name, options));
   LL_TRY(change, shm::edit_station(directory, name, edit));
   LL_TRY(log_changed, edit_on_disk(io::data_folder_of(paths), name, options));
@@ -348,6 +366,12 @@ Result<StationChange> Station::purge(std::string_view text, std::string_view dir
   LL_TRY(name, shm::parse_station_name(text));
   LL_TRY(paths, shm::find_instance(dir));
   LL_TRY(directory, shm::Directory::open(paths));
+  const auto ring = directory.attach(name, 0, shm::Access::look);
+  if (ring && ring->header().storage == shm::Storage::file) {
+    return Fault(FaultCode::unsupported, "station \"" + name.text() +
+                                             "\" is kept on disk, which a purge does not reach; "
+                                             "let its retention drop messages, or remove it");
+  }
   LL_TRY(change, shm::purge_station(directory, name));
   return change_of(change);
 }
@@ -403,6 +427,8 @@ std::unique_ptr<CatchUp> Station::State::log_of(uint32_t partition) const {
 }
 
 const std::string& Station::name() const { return state_->text; }
+
+Storage Station::storage() const { return static_cast<Storage>(state_->first.storage); }
 
 // The header of the newest ring that is born. Not mapped: a station that nobody publishes to or
 // reads holds no memory.

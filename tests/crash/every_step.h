@@ -13,6 +13,8 @@ namespace loopline::crash {
 // More than any role here takes; reaching it means that the role never ends.
 constexpr uint64_t steps_max = 3000;
 
+inline std::string publish_two(Scene& scene) { return scene.publish(2); }
+
 struct Trial {
   SceneOptions options;
   // In the parent, before the child.

@@ -17,6 +17,7 @@ Status Author::publish(shm::Producer& producer, const Wish& wish, Random& random
     return claimed;
   }
   vitals_.open_sequence = frame.claim.sequence;
+  end_position_ = frame.claim.position + frame.claim.bytes;
   phase_ = Phase::open;
   const MessageHead head{writer_, wish.size, number, 0, 0};
   const Place place{frame.claim.position, frame.claim.sequence,

@@ -65,10 +65,13 @@ class Author {
     std::function<void()> while_open;  // done between claim and commit
   };
   Status publish(shm::Producer& producer, const Wish& wish, Random& random);
+  // Where the last one's frame ends.
+  uint64_t end_position() const { return end_position_; }
 
  private:
   ProducerJournal& journal_;
   uint32_t writer_;
+  uint64_t end_position_ = 0;
   std::atomic<Phase>& phase_;
   Vitals& vitals_;
 };

@@ -9,8 +9,6 @@
 namespace loopline::crash {
 namespace {
 
-std::string publish_two(Scene& scene) { return scene.publish(2); }
-
 // Two laps of forged payload lie where the child will write.
 std::string go_round_first(Scene& scene) {
   scene.go_round(2);

@@ -5,8 +5,6 @@
 namespace loopline::crash {
 namespace {
 
-std::string publish_two(Scene& scene) { return scene.publish(2); }
-
 std::string sweep(Scene& scene, shm::Access access) {
   const auto attached = scene.attach(access);
   attached->janitor().sweep();

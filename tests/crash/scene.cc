@@ -38,13 +38,7 @@ Scene::Scene(const SceneOptions& options) : options_(options), random_(options.c
       ::mmap(nullptr, sizeof(Stage), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) give_up("no memory for the stage", std::strerror(errno));
   stage_ = new (memory) Stage;
-  shm::RingOptions ring;
-  ring.station = station;
-  ring.capacity = options.capacity;
-  ring.exclusive = options.exclusive;
-  ring.producer_slots = ring.cursor_slots = slots_each;
-  ring.timestamp = shm::TimestampKind::off;
-  ring.evict_after_ns = options.evict_after_ns;
+  const shm::RingOptions ring = ring_options();
   if (options.files) {
     instance_ = std::make_unique<PrivateInstance>();
     attached_ = instance_->create(ring);
@@ -53,6 +47,7 @@ Scene::Scene(const SceneOptions& options) : options_(options), random_(options.c
     auto mapping = need(shm::Mapping::create_anonymous(ring, roster->uuid()), "cannot make a ring");
     attached_ = shm::Attached::make(std::move(mapping), roster, std::nullopt);
   }
+  stage_->platter.start = attached_->ring().window_start();
   if (!options.witnessed) return;
   shm::ConsumerOptions wish;
   wish.lossy = options.lossy;
@@ -63,6 +58,19 @@ Scene::Scene(const SceneOptions& options) : options_(options), random_(options.c
                             witness_->at().second);
 }
 
+shm::RingOptions Scene::ring_options() const {
+  shm::RingOptions ring;
+  ring.station = station;
+  ring.capacity = options_.capacity;
+  ring.exclusive = options_.exclusive;
+  ring.producer_slots = ring.cursor_slots = slots_each;
+  ring.timestamp = shm::TimestampKind::off;
+  ring.evict_after_ns = options_.evict_after_ns;
+  if (options_.logged) ring.storage = shm::Storage::file;
+  if (options_.logged) ring.log_uuid = {1, 2};
+  return ring;
+}
+
 Scene::~Scene() {
   for (const pid_t child : children_) {
     ::kill(child, SIGKILL);
@@ -71,6 +79,7 @@ Scene::~Scene() {
   witness_.reset();
   producer_.reset();
   reader_.reset();
+  flush_.reset();
   attached_.reset();
   ::munmap(stage_, sizeof(Stage));
 }
@@ -106,6 +115,7 @@ pid_t Scene::start(const Plan& plan, const Role& role) {
   // The parent's handles are not ours: only forgotten, never closed.
   for (auto* handle : {&witness_, &reader_}) new (handle) std::optional<shm::Consumer>;
   new (&producer_) std::optional<shm::Producer>;
+  new (&flush_) std::optional<Flush>;
   author_.reset();
   plan_ = plan;
   arm(plan);
@@ -238,6 +248,43 @@ std::string Scene::publish_holding(const std::function<void()>& while_open) {
   return done ? "" : fail("publish", done.fault());
 }
 
+std::string Scene::publish_durably(uint32_t count) {
+  std::string problem = open_producer();
+  if (problem.empty()) producer_->wait_kind = shm::WaitKind::park;
+  for (uint32_t index = 0; index < count && problem.empty(); ++index) {
+    problem = publish_holding({});
+    if (!problem.empty()) break;
+    const auto durable = producer_->wait_durable(author_->end_position(), soon(patience_ms));
+    if (!durable) return fail("wait for the disk", durable.fault());
+    const Platter& platter = stage_->platter;
+    const bool is_there = platter.start.first + platter.bytes >= author_->end_position();
+    if (!is_there) problem = "durable, and the disk does not have it";
+  }
+  return problem;
+}
+
+std::shared_ptr<shm::Attached> Scene::oldest_not_on_disk() const {
+  if (!instance_) return attached_;
+  const shm::StationName name{"main", station};
+  const shm::Directory& directory = instance_->directory();
+  for (const uint32_t generation : need(directory.generations(name, 0), "no generations")) {
+    auto mapping = directory.attach_generation(name, 0, generation, shm::Access::produce);
+    if (!mapping) continue;
+    auto ring =
+        shm::Attached::make(std::move(*mapping), need(directory.roster(), "no roster"), directory);
+    const Pair durable = shm::durable_of(ring->ring());
+    if (durable.first != shm::no_cursor.first && durable.first != 0) return ring;
+  }
+  return nullptr;
+}
+
+std::string Scene::flush_from_now_on() {
+  auto oldest = oldest_not_on_disk();
+  if (!oldest) return "no ring to flush";
+  flush_.emplace(stage_->platter);
+  return flush_->take_over(std::move(oldest));
+}
+
 std::string Scene::fill() {
   for (;;) {
     const std::string problem = publish(1, false, 0);
@@ -290,6 +337,8 @@ std::string Scene::examine_run(shm::Consumer& consumer, Examiner& examiner, bool
 
 // Until nothing more comes; what a dead producer holds open is repaired on the way.
 std::string Scene::read_all() {
+  const std::string flushed = flush_ ? flush_->everything() : "";
+  if (!flushed.empty()) return "flusher: " + flushed;
   if (!witness_) return "";
   for (;;) {
     bool got = false;
@@ -332,11 +381,8 @@ std::string Scene::read_the_rest() {
 }
 
 std::string Scene::seal(bool exclusive) {
-  shm::RingOptions next;
-  next.capacity = options_.capacity;
+  shm::RingOptions next = ring_options();
   next.exclusive = exclusive;
-  next.producer_slots = next.cursor_slots = slots_each;
-  next.timestamp = shm::TimestampKind::off;
   const Status sealed = attached_->seal_with_successor(next);
   return sealed ? "" : fail("seal", sealed.fault());
 }
@@ -380,6 +426,7 @@ std::string Scene::finish() {
   wish.deadline_ns = soon(patience_ms);
   const Status done = last.publish(*producer_, wish, random_);
   if (!done) return fail("last message", done.fault());
+  if (options_.logged) return last_is_on_disk();
   if (!witness_) return "";
   const uint64_t deadline = soon(patience_ms);
   while (!witness_examiner_->at_end()) {
@@ -390,12 +437,23 @@ std::string Scene::finish() {
   return "";
 }
 
-std::string Scene::aftermath() {
-  if (stage_->problem[0] != 0) return std::string("child: ") + stage_->problem;
+// A lossy witness may have missed some; the disk has them all.
+std::string Scene::last_is_on_disk() {
   std::string problem = read_all();
   if (!problem.empty()) return problem;
-  // Three laps, so that every place is claimed anew over what the dead one left.
-  for (uint64_t bytes = 0; bytes < 3 * options_.capacity; bytes += 128) {
+  bool is_whole = false;
+  problem = examine(stage_->platter, stage_->journals, is_whole);
+  if (!problem.empty()) return problem;
+  return is_whole ? "" : "the last message is not on disk";
+}
+
+std::string Scene::aftermath(uint64_t laps) {
+  if (stage_->problem[0] != 0) return std::string("child: ") + stage_->problem;
+  std::string problem = options_.logged && !flush_ ? flush_from_now_on() : "";
+  if (problem.empty()) problem = read_all();
+  if (!problem.empty()) return problem;
+  // Every place is claimed anew over what the dead one left.
+  for (uint64_t bytes = 0; bytes < laps * options_.capacity; bytes += 128) {
     problem = publish(1, below(random_, 8) == 0);
     if (problem.empty()) problem = read_all();
     if (!problem.empty()) return problem;

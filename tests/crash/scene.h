@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "flush.h"
 #include "instance.h"
 #include "journal.h"
 #include "step.h"
@@ -28,8 +29,9 @@ namespace loopline::crash {
 struct SceneOptions {
   uint64_t capacity = 4096;
   bool exclusive = false;
-  bool lossy = false;  // the witness does not gate
-  bool files = false;  // a station in folders of its own: at least 64 KiB
+  bool lossy = false;   // the witness does not gate
+  bool files = false;   // a station in folders of its own: at least 64 KiB
+  bool logged = false;  // a file station: its log gates, readers do not; set lossy too
   bool witnessed = true;
   uint64_t evict_after_ns = 0;
 };
@@ -38,6 +40,7 @@ struct SceneOptions {
 struct Stage {
   Journals journals;
   Vitals vitals;
+  Platter platter;
   std::atomic<Phase> phase;
   std::atomic<uint32_t> cue;  // 1: the child is ready, 2: it may go
   char problem[1024];
@@ -74,9 +77,9 @@ class Scene {
   // Lets the stopped child go on, to its end; the witness reads on.
   End carry_on(pid_t child);
 
-  // Everybody else goes on, everything journalled is read, every slot becomes free: "" or the
-  // problem.
-  std::string aftermath();
+  // Everybody else goes on for `laps`, everything journalled is read, every slot becomes free: ""
+  // or the problem.
+  std::string aftermath(uint64_t laps = 3);
 
   // Verbs. `writer` is chosen before a fork; 0 lets the parent publish.
   std::string publish(uint32_t count, bool abort = false, uint64_t patience_ms = 10'000);
@@ -85,12 +88,20 @@ class Scene {
   std::string publish_holding(const std::function<void()>& while_open);
   // Publishes until the ring is full of what the witness has not read.
   std::string fill();
+  // Of a logged scene: messages of the largest size, each awaited until the disk has it.
+  std::string publish_durably(uint32_t count);
+  // Takes the log over; from now on the parent flushes whenever it reads.
+  std::string flush_from_now_on();
+  // Whoever flushes here is another one.
+  void stop_flushing() { flush_.reset(); }
+  Flush& flush() { return *flush_; }
   std::string fail(const char* what, const Fault& fault) const;
 
   const std::shared_ptr<shm::Attached>& attached() const { return attached_; }
   const shm::Ring& ring() const { return attached_->ring(); }
   shm::Roster& roster() const { return attached_->roster(); }
   const PrivateInstance& instance() const { return *instance_; }
+  size_t ring_file_count() const { return instance_ ? instance_->file_count() : 0; }
   // The ring as another process would map it.
   std::shared_ptr<shm::Attached> attach(shm::Access access) const;
   Stage& stage() { return *stage_; }
@@ -122,6 +133,9 @@ class Scene {
   std::string examine_run(shm::Consumer& consumer, Examiner& examiner, bool& got);
   std::string slots_are_free();
   std::string finish();
+  std::string last_is_on_disk();
+  std::shared_ptr<shm::Attached> oldest_not_on_disk() const;
+  shm::RingOptions ring_options() const;
 
   SceneOptions options_;
   Stage* stage_ = nullptr;
@@ -132,6 +146,7 @@ class Scene {
   std::optional<shm::Consumer> reader_;
   std::optional<Examiner> reader_examiner_;
   std::optional<shm::Producer> producer_;
+  std::optional<Flush> flush_;
   std::optional<Author> author_;
   uint32_t writer_ = 0;
   Random random_;

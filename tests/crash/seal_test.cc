@@ -6,9 +6,9 @@
 namespace loopline::crash {
 namespace {
 
-constexpr SceneOptions with_files = {.capacity = 64u << 10, .files = true};
+constexpr SceneOptions with_small_files = {.capacity = 64u << 10, .files = true};
 
-std::string leave_some(Scene& scene) {
+std::string leave_five(Scene& scene) {
   std::string problem = scene.publish(5);
   scene.retire();
   return problem;
@@ -31,7 +31,7 @@ std::string ends_for_good(Scene& scene) {
 }
 
 Trial sealing_for_good() {
-  return {.prepare = leave_some,
+  return {.prepare = leave_five,
           .role =
               [](Scene& scene) {
                 const Status sealed = scene.attached()->seal_for_good();
@@ -41,17 +41,17 @@ Trial sealing_for_good() {
 }
 
 Trial sealing_with_a_successor(bool exclusive) {
-  SceneOptions options = with_files;
+  SceneOptions options = with_small_files;
   options.exclusive = exclusive;
-  return {.options = options, .prepare = leave_some, .role = [exclusive](Scene& scene) {
+  return {.options = options, .prepare = leave_five, .role = [exclusive](Scene& scene) {
             return scene.seal(exclusive);
           }};
 }
 
 // The child holds a handle on the old ring; the parent seals it; the child goes on and is cut off.
 Trial following(const Scene::Role& before, const Scene::Role& after) {
-  return {.options = with_files,
-          .prepare = leave_some,
+  return {.options = with_small_files,
+          .prepare = leave_five,
           .role =
               [=](Scene& scene) {
                 disarm();
@@ -87,10 +87,10 @@ Trial following_as_a_producer() {
 
 // A reader died in the old ring; the successor is full; whoever wants room lifts the gate.
 Trial lifting_the_gate() {
-  return {.options = with_files,
+  return {.options = with_small_files,
           .prepare =
               [](Scene& scene) {
-                std::string problem = leave_some(scene);
+                std::string problem = leave_five(scene);
                 const pid_t reader = scene.start({}, [](Scene& here) {
                   const std::string none =
                       here.open_reader({.from = From::earliest}, shm::Access::consume);
@@ -172,7 +172,7 @@ TEST(KilledMaker, OfARingLeavesAWholeOneOrNone) {
         scene.instance().directory().open_or_create(options, {}, shm::Access::produce);
     return made ? "" : scene.fail("make", made.fault());
   };
-  const Trial trial{.options = with_files, .role = make, .check = [make](Scene& scene) {
+  const Trial trial{.options = with_small_files, .role = make, .check = [make](Scene& scene) {
                       std::string problem = make(scene);
                       if (!problem.empty()) return problem;
                       if (!scene.instance().directory().list_strangers().empty()) {
@@ -197,19 +197,20 @@ TEST(KilledMaker, OfAnInstanceLeavesAWholeOneOrNone) {
     const auto seat = (*roster)->my_seat();
     return seat ? "" : scene.fail("seat", seat.fault());
   };
-  EXPECT_GT(at_every_step({.options = with_files, .role = make, .check = make}, Action::die), 10u);
+  EXPECT_GT(at_every_step({.options = with_small_files, .role = make, .check = make}, Action::die),
+            10u);
 }
 
 // A station of three rings: the old one, in which the witness still is, the current, an unborn one.
 Trial removing() {
-  return {.options = with_files,
+  return {.options = with_small_files,
           .prepare =
               [](Scene& scene) {
-                std::string problem = leave_some(scene);
+                std::string problem = leave_five(scene);
                 if (problem.empty()) problem = scene.seal(false);
                 scene.renew();
                 shm::RingOptions unborn{.station = "scene", .generation = 3, .born = false};
-                unborn.capacity = with_files.capacity;
+                unborn.capacity = with_small_files.capacity;
                 const auto made = scene.instance().directory().create(unborn);
                 return made || !problem.empty() ? problem : scene.fail("make", made.fault());
               },
@@ -240,7 +241,7 @@ TEST(KilledRemover, OfAStationIsFinishedByWhoeverMakesItAnew) {
   trial.check = [](Scene& scene) {
     if (scene.attached()->is_open()) return std::string();
     shm::RingOptions options{.station = "scene"};
-    options.capacity = with_files.capacity;
+    options.capacity = with_small_files.capacity;
     const auto made = scene.instance().directory().create(options);
     if (!made) return scene.fail("make", made.fault());
     return scene.instance().file_count() == 1 ? "" : std::string("files are left");
@@ -250,7 +251,7 @@ TEST(KilledRemover, OfAStationIsFinishedByWhoeverMakesItAnew) {
 
 // Whoever gates nothing is waited for by nobody: two rings may come and go while it sleeps.
 TEST(Sleeper, ProducerGoesOnInTheNewestRing) {
-  Scene scene(with_files);
+  Scene scene(with_small_files);
   const auto first = scene.attach(shm::Access::produce);
   auto sleeper = need(shm::Producer::open(first), "no producer");
   for (int count = 0; count < 2; ++count) {
@@ -269,7 +270,7 @@ TEST(Sleeper, ProducerGoesOnInTheNewestRing) {
 
 TEST(Sleeper, LossyReaderGoesOnInTheNewestRingAndIsToldOfTheGap) {
   for (const auto access : {shm::Access::look, shm::Access::consume}) {
-    Scene scene(with_files);
+    Scene scene(with_small_files);
     auto sleeper =
         need(shm::Consumer::open(scene.attach(access), {.lossy = true, .from = From::earliest}),
              "no reader");
@@ -293,7 +294,7 @@ TEST(Sleeper, LossyReaderGoesOnInTheNewestRingAndIsToldOfTheGap) {
 
 // Rings 1 to 3, and the only reader died in ring 1: nobody is left in ring 2 to lift its gate.
 TEST(Sleeper, GatesOfRingsThatNobodyIsInAreLifted) {
-  SceneOptions options = with_files;
+  SceneOptions options = with_small_files;
   options.witnessed = false;
   Scene scene(options);
   const pid_t reader = scene.start({}, [](Scene& here) {

@@ -50,7 +50,7 @@ pid_t start_holder(Scene& scene, const Scene::Role& role) {
 std::string hold_a_frame(Scene& scene) {
   return scene.publish_holding([&] { scene.ready(); });
 }
-std::string hold_the_window(Scene& scene) {
+std::string hold_the_window_long(Scene& scene) {
   const std::string problem = scene.open_reader({.from = From::earliest}, shm::Access::consume);
   scene.ready();
   return problem;
@@ -85,7 +85,7 @@ TEST(Asleep, ReadersAreWokenByACommit) {
 TEST(Asleep, ProducersAreWokenByTheDeathOfWhoeverHoldsTheWindow) {
   for (const uint32_t count : {1u, 2u}) {
     Scene scene({});
-    const pid_t holder = start_holder(scene, hold_the_window);
+    const pid_t holder = start_holder(scene, hold_the_window_long);
     ASSERT_EQ(scene.fill(), "");
     ASSERT_EQ(scene.read_all(), "");
     std::vector<pid_t> sleepers;

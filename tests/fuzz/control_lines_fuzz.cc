@@ -7,6 +7,8 @@
 //   5         bytes over an entry of the roster: u8 entry, u8 place, u8 size, bytes
 //   6         bytes over the roster's header: u8 [0] hash is wrong, u8 place, u8 size, bytes
 //   7         a claim word: forge_side
+//   8         who writes its log, and how that goes: forge_log
+// One that begins with 7 (a mood that is none) means a file station's ring: the rest is the input.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -101,7 +103,7 @@ class HostileRoster {
 };
 
 void forge(Input& input, HostileRing& ring, const HostileRoster& roster) {
-  switch (input.below(8)) {
+  switch (input.below(9)) {
     case 0:
       return ring.forge_pair(input);
     case 1:
@@ -116,8 +118,10 @@ void forge(Input& input, HostileRing& ring, const HostileRoster& roster) {
       return roster.scribble_entry(input);
     case 6:
       return roster.scribble_header(input);
-    default:
+    case 7:
       return ring.forge_side(input);
+    default:
+      return ring.forge_log(input);
   }
 }
 
@@ -129,11 +133,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const fuzz::TempFolder folder;
   static const fuzz::HostileRoster roster(folder.path() + "/roster");
   static fuzz::HostileRing plain(roster.roster(), false), exclusive(roster.roster(), true);
-  fuzz::Input input(data, size);
+  static fuzz::HostileRing logged(roster.roster(), false, shm::Storage::file);
+  const bool is_logged = size > 0 && (data[0] & 7) == 7;
   const bool is_exclusive = size > 0 && (data[0] & 8) != 0;
+  fuzz::Input input(data, size);
+  if (is_logged) (void)input.byte();
   roster.restore();
   fuzz::visit_hostile(
-      input, is_exclusive ? exclusive : plain,
+      input,
+      is_logged      ? logged
+      : is_exclusive ? exclusive
+                     : plain,
       [](fuzz::Input& bytes, fuzz::HostileRing& ring) { fuzz::forge(bytes, ring, roster); });
   roster.look();
   roster.restore();

@@ -60,7 +60,8 @@ constexpr uint32_t mood_count = 7;
 
 class HostileRing {
  public:
-  HostileRing(std::shared_ptr<shm::Roster> roster, bool exclusive)
+  HostileRing(std::shared_ptr<shm::Roster> roster, bool exclusive,
+              shm::Storage storage = shm::Storage::memory)
       : roster_(std::move(roster)), dead_(dead_seat(*roster_)) {
     shm::RingOptions options;
     options.station = "hostile";
@@ -69,6 +70,8 @@ class HostileRing {
     options.when_full = shm::WhenFull::reject;
     options.exclusive = exclusive;
     options.producer_slots = options.cursor_slots = 4;
+    options.storage = storage;
+    if (storage == shm::Storage::file) options.log_uuid = {1, 2};
     attached_ = shm::Attached::make(must(shm::Mapping::create_anonymous(options, roster_->uuid())),
                                     roster_, std::nullopt);
     size_ = attached_->header().file_bytes;
@@ -80,6 +83,7 @@ class HostileRing {
     for (uint32_t mood = 0; mood < mood_count; ++mood) {
       std::memcpy(bytes_, fresh.data(), size_);
       put_into(static_cast<Mood>(mood));
+      if (is_logged()) leave_log();
       images_.push_back(image());
     }
   }
@@ -145,7 +149,7 @@ class HostileRing {
 
   // One of the pairs of the control lines.
   void forge_pair(Input& input) const {
-    const uint32_t which = input.below(5 + 2 * ring().cursor_slots);
+    const uint32_t which = input.below(6 + 2 * ring().cursor_slots);
     AtomicPair& place = pair_place(which);
     const uint8_t kind = input.byte() % 8;
     Pair pair{take_position(input), oldest_.second + small(input)};
@@ -181,6 +185,16 @@ class HostileRing {
     if (kind == 2) state = shm::seal_to(attached_->header().generation + input.below(3));
     if (kind == 3) state = input.take<uint64_t>();
     ring().control->seal.state.store(state, std::memory_order_relaxed);
+  }
+
+  // How the log is doing, and who writes it.
+  void forge_log(Input& input) const {
+    const uint8_t kind = input.byte();
+    shm::LogLine& log = ring().control->log;
+    log.flusher.store(take_seat(input), std::memory_order_relaxed);
+    const uint64_t state = kind < 128 ? kind % 6 : input.take<uint64_t>();
+    log.state.store(state, std::memory_order_relaxed);
+    log.error.store(input.take<uint32_t>(), std::memory_order_relaxed);
   }
 
   // A field of the immutable header, perhaps with a hash that fits.
@@ -241,8 +255,21 @@ class HostileRing {
     if (which == 2) return control.start.pair;
     if (which == 3) return control.gate.pair;
     if (which == 4) return control.seal.at;
+    if (which == 5 + 2 * ring().cursor_slots) return control.durable.pair;
     shm::CursorSlot& cursor = ring().cursors[(which - 5) / 2];
     return which % 2 == 1 ? cursor.cursor : cursor.shown;
+  }
+
+  bool is_logged() const { return attached_->header().storage == shm::Storage::file; }
+  void bring_to_disk() const {
+    const Pair frontier = ring().control->hint.pair.load(std::memory_order_relaxed);
+    ring().control->durable.pair.store(frontier, std::memory_order_relaxed);
+  }
+  // Its flusher died at work.
+  void leave_log() const {
+    shm::LogLine& log = ring().control->log;
+    log.flusher.store(dead_, std::memory_order_relaxed);
+    log.state.store(static_cast<uint64_t>(shm::LogState::flushing), std::memory_order_relaxed);
   }
 
   // The verbs of the moods, done without handles, so that nobody of ours is left in the slots.
@@ -250,6 +277,7 @@ class HostileRing {
     shm::Claim claim;
     const uint64_t bytes = shm::frame_size(body);
     if (claimer.claim(bytes, claim) == shm::ClaimOutcome::full) {
+      if (is_logged()) bring_to_disk();
       shm::advance(ring(), claimer.full_at() + bytes + shm::unit_size);
       if (claimer.claim(bytes, claim) != shm::ClaimOutcome::claimed) claim.bytes = 0;
     }
@@ -314,6 +342,7 @@ class HostileRing {
              {&ring().control->hint, &ring().control->limit, &ring().control->start}) {
           line->pair.store({0, 0}, std::memory_order_relaxed);
         }
+        if (is_logged()) ring().control->durable.pair.store({0, 0}, std::memory_order_relaxed);
         return;
     }
   }

@@ -12,7 +12,9 @@
 #include "hostile_ring.h"
 #include "input.h"
 #include "shm/base/clock.h"
+#include "shm/base/hash.h"
 #include "shm/consumer.h"
+#include "shm/flush_cursor.h"
 #include "shm/inspect.h"
 #include "shm/producer.h"
 #include "walk.h"
@@ -87,7 +89,7 @@ class Visit {
     if (with_lossy) open_consumer(true, From::latest);
   }
 
-  static constexpr uint32_t step_count = 16;
+  static constexpr uint32_t step_count = 22;
   void step(Input& input) {
     const uint32_t which = input.below(step_count);
     switch (which) {
@@ -128,17 +130,46 @@ class Visit {
       case 14:
         (void)attached_->lift_gate();
         return;
-      default:
+      case 15:
         return sleep_a_moment();
+      default:
+        return flush_step(which - 16, input);
+    }
+  }
+
+  // The one who brings it to disk.
+  void flush_step(uint32_t which, Input& input) {
+    switch (which) {
+      case 0:
+        return keep(flush_, shm::FlushCursor::open(attached_));
+      case 1:
+        return (void)flush_run(input.take<uint16_t>());
+      case 2:
+        if (flush_) (void)flush_->clean_up_ahead();
+        return;
+      case 3:
+        if (flush_) (void)flush_->finish();
+        return;
+      case 4: {
+        const auto state = static_cast<shm::LogState>(input.byte() % 4);
+        if (flush_) flush_->set_state(state, input.byte());
+        (void)attached_->log_facts();
+        return;
+      }
+      default:
+        return skip_some(input.take<uint16_t>());
     }
   }
 
   // What a ring goes through after all: more than a lap is written while nobody gates, then it is
-  // read to its end, filled behind a reader, swept and sealed.
+  // read to its end, filled behind a reader, swept and sealed; a file station's goes to disk.
   void everything(bool with_lossy) {
     if (with_lossy) open_consumer(true, From::latest);
     open_producer();
+    keep(flush_, shm::FlushCursor::open(attached_));
+    flush_all();
     write_a_lap();
+    flush_all();
     read_to_end(lossy_);
     open_consumer(false, From::earliest);
     read_to_end(lossless_);
@@ -150,6 +181,8 @@ class Visit {
     (void)attached_->seal_for_good();
     open_frame(1, 0);
     read_to_end(lossless_);
+    flush_all();
+    if (flush_) (void)flush_->finish();
   }
 
  private:
@@ -227,6 +260,32 @@ class Visit {
     std::memset(frame_.body, 'y', body);
   }
 
+  // Whatever it is handed lies in the ring, in one piece.
+  uint64_t flush_run(uint64_t bytes_max) {
+    if (!flush_) return 0;
+    const auto run = flush_->next(bytes_max);
+    if (!run) return 0;
+    const shm::Ring& ring = flush_->attached()->ring();
+    LL_CHECK(run->bytes <= ring.capacity && run->count <= frames_max(ring));
+    (void)hash64(flush_->data(run->at.first), run->bytes);
+    flush_->set_durable(run->end());
+    if (producer_) (void)producer_->wait_durable(run->end().first, late_ns);
+    return run->bytes;
+  }
+  void flush_all() {
+    uint64_t bytes = 0;
+    while (const uint64_t run = flush_run(1024)) {
+      bytes += run;
+      LL_CHECK(bytes <= laps_max * attached_->ring().capacity);
+    }
+    if (flush_) (void)flush_->clean_up_ahead();
+  }
+  void skip_some(uint64_t bytes) {
+    if (!flush_) return;
+    const Pair at = flush_->at();
+    (void)flush_->skip_to({at.first + bytes, at.second + 1});
+  }
+
   void sleep_a_moment() {
     constexpr uint64_t moment_ns = 20'000;
     if (!producer_) return;
@@ -239,6 +298,7 @@ class Visit {
   Fences fences_;
   std::optional<shm::Producer> producer_;
   std::optional<shm::Consumer> lossless_, lossy_;
+  std::optional<shm::FlushCursor> flush_;
   shm::OpenFrame frame_;
 };
 

@@ -1,8 +1,8 @@
 // Every bit of every byte of a log flipped, one at a time: what can be read is what was written,
 // and what cannot be read is said to be missing, exactly.
 //
-// In each run all bits of headers, records, frame headers, footers and manifests (a sanitizer's: one
-// of each byte), and some of the rest; LL_SWEEP=everything leaves none out (1.6 million flips).
+// In each run all bits of headers, records, frame headers, footers and manifests (with a sanitizer
+// one of each byte), and some of the rest; LL_SWEEP=everything leaves none out (1.6 million flips).
 #include <gtest/gtest.h>
 
 #include <algorithm>

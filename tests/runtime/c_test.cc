@@ -462,6 +462,48 @@ TEST_F(CTest, PublishesWithoutWaitingForItsLevel) {
   EXPECT_EQ(texts_there(), texts("one", "two"));
 }
 
+TEST_F(CTest, KeepsAStationOnDiskAndSaysThatNobodyFlushes) {
+  ll_station_options options = LL_STATION_OPTIONS;
+  options.ring = 64_KiB;
+  options.storage = LL_STORAGE_FILE;
+  options.segment = 1_MiB;
+  options.retention_age_ns = LL_OFF;
+  options.retention_bytes = 1_GiB;
+  options.flush_ns = 5'000'000;
+  ll_station* station = nullptr;
+  ASSERT_EQ(ll_station_create("kept", folder(), &options, &station, &error_), LL_OK)
+      << error_.message;
+  StationOptions same;
+  same.storage = Storage::file;
+  same.segment = 1_MiB;
+  same.retention_age = std::chrono::nanoseconds(0);
+  same.retention_messages = 0;
+  same.retention_bytes = 1_GiB;
+  same.flush = std::chrono::milliseconds(5);
+  const auto found = Station::open_or_create("kept", same, dir());
+  EXPECT_TRUE(found) << found.fault().message();
+
+  ll_producer* producer = nullptr;
+  ASSERT_EQ(ll_producer_open(station, nullptr, &producer, &error_), LL_OK);
+  ll_ticket ticket = {};
+  ASSERT_EQ(ll_producer_publish_async(producer, "one", 3, nullptr, &ticket, &error_), LL_OK);
+  EXPECT_EQ(ll_producer_level(producer, &ticket), static_cast<uint32_t>(LL_ACK_VISIBLE));
+  EXPECT_EQ(ll_producer_wait(producer, &ticket, LL_ACK_DURABLE, 0, &error_), LL_TIMED_OUT);
+  ll_publish_options sending = LL_PUBLISH_OPTIONS;
+  sending.timeout_ns = 1'000'000;
+  EXPECT_EQ(ll_producer_publish(producer, "two", 3, &sending, nullptr, &error_), LL_TIMED_OUT);
+  expect_error(LL_TIMED_OUT, "nobody flushes");
+  sending.ack = LL_ACK_VISIBLE;
+  EXPECT_EQ(ll_producer_publish(producer, "two", 3, &sending, nullptr, &error_), LL_OK);
+  ticket.partition = 9;
+  EXPECT_EQ(ll_producer_wait(producer, &ticket, LL_ACK_DURABLE, 0, &error_), LL_INVALID_ARGUMENT);
+  ll_producer_close(producer);
+  ll_station_close(station);
+  options.storage = 3;
+  EXPECT_EQ(ll_station_create("x", folder(), &options, &station, &error_), LL_INVALID_ARGUMENT);
+  expect_error(LL_INVALID_ARGUMENT, "storage 3");
+}
+
 TEST_F(CTest, TakesMessagesOneByOne) {
   const ll_message* message = nullptr;
   EXPECT_EQ(ll_consumer_take(consumer_, &message, 0, &error_), LL_TIMED_OUT);

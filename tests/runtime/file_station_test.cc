@@ -7,6 +7,7 @@
 #include "io/flusher.h"
 #include "io/log/file_station.h"
 #include "io/log/paths.h"
+#include "loopline/c.h"
 #include "station_fixture.h"
 
 namespace loopline {
@@ -106,6 +107,26 @@ TEST_F(FileStationTest, ATicketTellsItsLevel) {
   EXPECT_EQ(code_of(producer.wait(ticket, Ack::committed)), FaultCode::unsupported);
 }
 
+TEST_F(FileStationTest, ATicketOfCTellsItsLevelToo) {
+  const Station made = open_or_create("orders", options());
+  ll_station* station = nullptr;
+  ll_producer* producer = nullptr;
+  ASSERT_EQ(ll_station_open("orders", dir().c_str(), &station, nullptr), LL_OK);
+  ASSERT_EQ(ll_producer_open(station, nullptr, &producer, nullptr), LL_OK);
+  ll_ticket ticket = {};
+  ASSERT_EQ(ll_producer_publish_async(producer, "one", 3, nullptr, &ticket, nullptr), LL_OK);
+  EXPECT_EQ(ll_producer_level(producer, &ticket), static_cast<uint32_t>(LL_ACK_VISIBLE));
+  flush();
+  EXPECT_EQ(ll_producer_wait(producer, &ticket, LL_ACK_DURABLE, LL_FOR_EVER, nullptr), LL_OK);
+  EXPECT_EQ(ll_producer_level(producer, &ticket), static_cast<uint32_t>(LL_ACK_DURABLE));
+  uint64_t sequence = 0;
+  EXPECT_EQ(ll_producer_publish(producer, "two", 3, nullptr, &sequence, nullptr), LL_OK);
+  EXPECT_EQ(flusher_->status().at(0).durable.sequence, sequence + 1);
+  ll_producer_close(producer);
+  ll_station_close(station);
+  stop();
+}
+
 TEST_F(FileStationTest, SaysThatNobodyFlushes) {
   const Station station = open_or_create("orders", options());
   auto producer = must(station.producer());
@@ -159,6 +180,18 @@ TEST_F(FileStationTest, AConsumerThatFallsOutOfTheRingReadsOnFromDisk) {
   expect_messages(consumer, 51, 4950);
   publish(station, 5001, 5010);
   expect_messages(consumer, 5001, 10);
+  stop();
+}
+
+TEST_F(FileStationTest, AConsumerThatFallsOutInTheMiddleOfABatchMissesNothing) {
+  const Station station = open_or_create("orders", options());
+  auto producer = must(station.producer());
+  for (uint64_t number = 1; number <= 100; ++number) must(producer.publish_async(body(number)));
+  auto consumer = from(station, From::earliest);
+  ASSERT_EQ(must(consumer.poll([](const Message&) {}, 50)), 50u);
+  flush();  // all hundred at once
+  publish(station, 101, 5000);
+  expect_messages(consumer, 51, 4950);
   stop();
 }
 

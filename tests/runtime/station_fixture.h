@@ -13,12 +13,9 @@
 namespace loopline {
 
 using test::code_of;
+using test::contains;
 using test::fault_of;
 using test::must;
-
-inline bool contains(const Fault& fault, std::string_view words) {
-  return fault.message().find(words) != std::string::npos;
-}
 
 // The messages that are there now, as text.
 inline std::vector<std::string> texts_of(Consumer& consumer) {

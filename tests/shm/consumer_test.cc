@@ -13,10 +13,6 @@
 namespace loopline::shm {
 namespace {
 
-bool contains(const Fault& fault, const std::string& words) {
-  return fault.message().find(words) != std::string::npos;
-}
-
 // ---- where it begins -------------------------------------------------------
 
 Consumer joined(const TestStation& station, bool lossy, From from) {

@@ -19,7 +19,7 @@ namespace loopline::shm {
 namespace {
 
 constexpr int makers = 6;
-constexpr int kills = 60;
+constexpr int kill_count = 60;
 
 bool says(const Fault& fault, std::string_view words) {
   const bool found = fault.message().find(words) != std::string::npos;
@@ -71,7 +71,8 @@ class Factory : public ::testing::Test {
 
 TEST_F(Factory, SaysAgainWhatItWasTold) {
   const std::string text =
-      "ring = 64KiB\npartitions = 3\nmax-message = 1KiB\nexclusive = on\nwhen-full = reject\n"
+      "storage = memory\nring = 64KiB\npartitions = 3\nmax-message = 1KiB\nexclusive = "
+      "on\nwhen-full = reject\n"
       "evict-after = 250ms\ntimestamp = off\nmode = 0640\nowner = root:0\n"
       "quota.memory = 64MiB\nquota.stations = 7\n";
   const FactorySettings settings = must(parse_factory(text, "here"));
@@ -91,7 +92,7 @@ TEST_F(Factory, RefusesEachBadLineByItsNumberAndReason) {
     says(parsed.fault(), words);
     says(parsed.fault(), "mend it there, or remove the file");
   };
-  refused("rng = 1", "line 2: \"rng\" is no key of a factory; they are ring, partitions");
+  refused("rng = 1", "line 2: \"rng\" is no key of a factory; they are storage, ring, partitions");
   refused("ring = 64KiB", "line 2: ring is said twice");
   refused("partitions = many", "partitions \"many\" is no number from 1 on");
   refused("partitions = 0", "no number from 1 on");
@@ -100,6 +101,8 @@ TEST_F(Factory, RefusesEachBadLineByItsNumberAndReason) {
   refused("max-message = 1MiB", "a ring of 64KiB takes messages of up to");
   refused("exclusive = yes", "exclusive \"yes\" is not known: use on or off");
   refused("when-full = wait", "block, reject or drop-oldest");
+  refused("storage = disk", "storage \"disk\" is not known: use memory or file");
+  refused("storage = file\nwhen-full = drop-oldest", "is for memory stations");
   refused("mode = 0900", "octal");
   refused("mode = 0060", "mode cannot be 0060");
   refused("owner = a b", "user:group");
@@ -368,7 +371,7 @@ void live(const Directory& directory, std::mt19937& random,
 
 TEST_F(Factory, SurvivesWhoeverDiesAtItsWork) {
   std::mt19937 random(20261123);
-  for (int round = 0; round < kills; ++round) {
+  for (int round = 0; round < kill_count; ++round) {
     const auto seed = static_cast<uint32_t>(random());
     Child child = Child::run([&](const Child::Parent& parent) {
       std::mt19937 own(seed);

@@ -11,10 +11,6 @@
 namespace loopline::shm {
 namespace {
 
-bool contains(const Fault& fault, std::string_view text) {
-  return fault.message().find(text) != std::string::npos;
-}
-
 class FileStation : public TestStation {
  public:
   FileStation() : TestStation(file_ring()) {}
@@ -22,7 +18,7 @@ class FileStation : public TestStation {
 };
 
 // Everything that is there.
-void flush(FlushCursor& cursor) {
+void flush_all(FlushCursor& cursor) {
   FlushRun run;
   do {
     run = must(cursor.next(1u << 20));
@@ -131,7 +127,7 @@ TEST(WaitDurable, IsTrueWhenTheDiskHasTheMessage) {
   FlushCursor cursor = station.cursor();
   const uint64_t first = put(producer, "first");
   EXPECT_FALSE(must(producer.wait_durable(first, 0)));
-  flush(cursor);
+  flush_all(cursor);
   const uint64_t second = put(producer, "second");
   EXPECT_TRUE(must(producer.wait_durable(first, 0)));
   EXPECT_FALSE(must(producer.wait_durable(second, 0)));
@@ -150,7 +146,7 @@ TEST(WaitDurable, WaitsForTheDisk) {
              station.control().durable_bell.parked.load(std::memory_order_acquire) == 0) {
         std::this_thread::yield();
       }
-      flush(cursor);
+      flush_all(cursor);
       waiter.join();
     }
   }
@@ -219,12 +215,12 @@ TEST(WaitDurable, KnowsInWhichRingAMessageWas) {
   EXPECT_FALSE(must(producer.wait_durable(first, 0)));
   EXPECT_FALSE(must(producer.wait_durable(second, 0)));
   auto cursor = must(FlushCursor::open(station.attach_generation(1)));
-  flush(cursor);
+  flush_all(cursor);
   EXPECT_TRUE(must(producer.wait_durable(first, 0)));
   EXPECT_FALSE(must(producer.wait_durable(second, 0)));
   cursor = must(FlushCursor::open(must(cursor.finish())));
   EXPECT_TRUE(must(producer.wait_durable(first, 0)));
-  flush(cursor);
+  flush_all(cursor);
   EXPECT_TRUE(must(producer.wait_durable(second, 0)));
   station.seal();
   const uint64_t third = put(producer, "third");
@@ -251,7 +247,7 @@ TEST(FileConsumer, IsToldWhereAGapBegins) {
   EXPECT_EQ(read(consumer), texts("read"));
   for (int count = 0; count < 200; ++count) {
     write(producer, "x");
-    flush(cursor);
+    flush_all(cursor);
   }
   FrameView views[4];
   ASSERT_EQ(must(consumer.read(views)), 4u);
@@ -274,7 +270,7 @@ TEST(FileConsumer, GoesOnWhereItCaughtUp) {
   EXPECT_EQ(consumer.take_gap().count, 0u);
   for (int count = 0; count < 200; ++count) {
     write(producer, "x");
-    flush(cursor);
+    flush_all(cursor);
   }
   EXPECT_FALSE(must(consumer.resume_at(at))) << "the window has passed it";
   const Pair end = station.control().hint.pair.load(std::memory_order_acquire);

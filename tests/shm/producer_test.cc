@@ -12,10 +12,6 @@
 namespace loopline::shm {
 namespace {
 
-bool contains(const Fault& fault, const std::string& words) {
-  return fault.message().find(words) != std::string::npos;
-}
-
 // ---- slots -----------------------------------------------------------------
 
 TEST(Producer, TakesASlotOfItsOwnAndGivesItBack) {

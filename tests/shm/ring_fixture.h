@@ -32,6 +32,7 @@
 namespace loopline::shm {
 
 using test::code_of;
+using test::contains;
 using test::must;
 
 template <class... Text>

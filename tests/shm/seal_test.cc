@@ -12,7 +12,6 @@
 namespace loopline::shm {
 namespace {
 
-constexpr uint64_t forever = wait_for_ever;
 
 // ---- the steps on one ring -------------------------------------------------
 
@@ -156,7 +155,7 @@ TEST(SealForGood, WakesTheSleepers) {
     }
     EXPECT_TRUE(station.attached()->seal_for_good());
   });
-  EXPECT_TRUE(must(consumer.wait(forever)));
+  EXPECT_TRUE(must(consumer.wait(wait_for_ever)));
   FrameView views[4];
   EXPECT_EQ(code_of(consumer.read(views)), FaultCode::closed);
   sealer.join();
@@ -372,7 +371,7 @@ TEST(SealWithSuccessor, LosesNothingUnderLoad) {
       Producer producer = station.producer();
       for (uint64_t count = 0; count < each; ++count) {
         const std::string text = letter + std::to_string(count);
-        OpenFrame frame = open(producer, text, forever);
+        OpenFrame frame = open(producer, text, wait_for_ever);
         must(producer.commit(frame, 0));
       }
     });
@@ -380,7 +379,7 @@ TEST(SealWithSuccessor, LosesNothingUnderLoad) {
   std::thread reader([&] {
     uint64_t next[2] = {0, 0};
     while (next[0] + next[1] < 2 * each) {
-      ASSERT_TRUE(must(consumer.wait(forever)));
+      ASSERT_TRUE(must(consumer.wait(wait_for_ever)));
       for (const std::string& text : read(consumer)) {
         uint64_t& expected = next[text[0] - 'a'];
         ASSERT_EQ(text.substr(1), std::to_string(expected));
@@ -442,7 +441,7 @@ TEST(SealHalfMade, IsFinishedByAReaderThatWaitsBehindIt) {
   for (const int steps : {3, 4}) {
     Interrupted interrupted(steps);
     EXPECT_EQ(read(interrupted.consumer), texts("one"));
-    EXPECT_TRUE(must(interrupted.consumer.wait(forever))) << steps;
+    EXPECT_TRUE(must(interrupted.consumer.wait(wait_for_ever))) << steps;
     EXPECT_TRUE(read(interrupted.consumer).empty());
     EXPECT_EQ(interrupted.consumer.attached()->header().generation, 2u) << steps;
   }

@@ -13,7 +13,7 @@
 namespace loopline::shm {
 namespace {
 
-constexpr uint64_t long_ns = 60'000'000'000;
+constexpr uint64_t minute_ns = 60'000'000'000;
 
 TEST(Waiter, SpinsForEverWhenItIsToldTo) {
   Waiter waiter(WaitKind::spin, wait_for_ever);
@@ -47,7 +47,7 @@ TEST(Waiter, LooksAroundFirstAndThenNowAndThen) {
 
 TEST(Waiter, ExpiresAtItsDeadlineAndNotBefore) {
   EXPECT_FALSE(Waiter(WaitKind::spin, wait_for_ever).expired());
-  EXPECT_FALSE(Waiter(WaitKind::spin, monotonic_ns() + long_ns).expired());
+  EXPECT_FALSE(Waiter(WaitKind::spin, monotonic_ns() + minute_ns).expired());
   EXPECT_TRUE(Waiter(WaitKind::spin, 0).expired());
   EXPECT_TRUE(Waiter(WaitKind::spin, monotonic_ns()).expired());
   EXPECT_FALSE(Waiter(WaitKind::spin, 0).may_wait());

@@ -5,6 +5,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "shm/base/result.h"
@@ -31,6 +32,9 @@ Fault fault_of(const Result<T>& result) {
 template <class T>
 FaultCode code_of(const Result<T>& result) {
   return fault_of(result).code();
+}
+inline bool contains(const Fault& fault, std::string_view words) {
+  return fault.message().find(words) != std::string::npos;
 }
 
 }  // namespace loopline::test

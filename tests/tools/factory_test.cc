@@ -39,6 +39,20 @@ TEST_F(FactoryTool, AddsAFactoryWhoseStationsGetWhatItSays) {
   EXPECT_THAT(told({"factory", "ls", "--format=wide"}), HasSubstr("when-full=reject"));
 }
 
+TEST_F(FactoryTool, GivesItsStationsADiskAndTakesThemBothAway) {
+  EXPECT_THAT(told({"factory", "add", "f", "--storage=file", "--ring=64KiB"}),
+              HasSubstr("factory f is there: storage=file ring=64KiB"));
+  EXPECT_THAT(told({"station", "add", "f/a", "--segment=1MiB"}), HasSubstr("and a log on disk"));
+  EXPECT_THAT(told({"station", "add", "f/b", "--storage=memory"}), Not(HasSubstr("disk")));
+  EXPECT_EQ(json_told({"factory", "info", "f", "--json"})["defaults"]["storage"], "file");
+  std::filesystem::remove(instance_.paths().shm + "/f@a@0@1.ring");
+  told({"station", "rm", "f/b", "--yes"});
+  EXPECT_THAT(refused(1, {"factory", "rm", "f"}), HasSubstr("has station \"f/a\" on disk"));
+  EXPECT_THAT(refused(2, {"factory", "rm", "f", "--force"}), HasSubstr("its 1 station"));
+  told({"factory", "rm", "f", "--force", "--yes"});
+  EXPECT_THAT(refused(3, {"station", "info", "f/a"}), HasSubstr("no station"));
+}
+
 TEST_F(FactoryTool, KnowsThoseThatOnlyHaveStations) {
   told({"station", "add", "g/a", "--ring=64KiB"});
   const auto list = json_told({"factory", "ls", "--json"});

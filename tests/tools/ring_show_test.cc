@@ -3,6 +3,8 @@
 #include <loopline/loopline.h>
 #include <signal.h>
 
+#include "shm/flush_cursor.h"
+#include "shm/producer.h"
 #include "tests/support/must.h"
 #include "tests/support/wait_until.h"
 #include "tool_fixture.h"
@@ -16,6 +18,19 @@ class RingShow : public ToolFixture {
  protected:
   RingShow() : station_(must(Station::create("orders", {.ring = 64 << 10}, instance_.folder()))) {}
   static nlohmann::json shown() { return json_told({"ring", "show", "orders", "--json"}); }
+  // The ring of one whose log the test keeps itself.
+  std::shared_ptr<shm::Attached> file_station(const std::string& name) const {
+    shm::Directory directory = must(shm::Directory::open_or_create(instance_.paths()));
+    shm::RingOptions options;
+    options.station = name;
+    options.capacity = 64 << 10;
+    options.storage = shm::Storage::file;
+    options.log_uuid = {1, 2};
+    must(directory.create(options));
+    auto roster = must(directory.roster());
+    auto mapping = must(directory.attach({"main", name}, 0, shm::Access::produce));
+    return shm::Attached::make(std::move(mapping), std::move(roster), std::move(directory));
+  }
   Station station_;
 };
 
@@ -71,6 +86,36 @@ TEST_F(RingShow, ShowsAConsumerThatWasKilledUntilItIsCleanedUp) {
   told({"produce", "orders"}, "one\n");
   EXPECT_TRUE(shown()["cursors"].empty());
   EXPECT_EQ(shown()["reaped_cursors"], 1);
+}
+
+TEST_F(RingShow, TellsHowFarTheDiskIsAndWhoWritesIt) {
+  EXPECT_TRUE(shown()["log"].is_null()) << "kept in memory";
+  const auto ring = file_station("kept");
+  shm::Producer producer = must(shm::Producer::open(ring));
+  for (const char letter : {'a', 'b', 'c'}) {
+    shm::OpenFrame frame;
+    must(producer.claim(1, 0, frame));
+    std::memset(frame.body, letter, 1);
+    must(producer.commit(frame, 0));
+  }
+  EXPECT_THAT(told({"ring", "show", "kept"}),
+              HasSubstr("nothing of it is on disk; 3 messages behind (192B)\n"
+                        "nobody flushes it to disk; start the broker, or: loopline flush "
+                        "main/kept --follow\n"));
+  shm::FlushCursor cursor = must(shm::FlushCursor::open(ring));
+  cursor.set_durable(must(cursor.next(1)).end());
+  const auto log = json_told({"ring", "show", "kept", "--json"})["log"];
+  EXPECT_EQ(log["durable"]["sequence"], 2);
+  EXPECT_EQ(log["lag_messages"], 2);
+  EXPECT_EQ(log["state"], "flushing");
+  EXPECT_EQ(log["flusher"]["pid"], ::getpid());
+  const std::string text = told({"ring", "show", "kept"});
+  EXPECT_THAT(text, HasSubstr("on disk up to sequence 1 (position 65600); 2 messages behind"));
+  EXPECT_THAT(text, HasSubstr("flushed by process " + std::to_string(::getpid())));
+  EXPECT_THAT(text, HasSubstr("durable"));
+  cursor.set_state(shm::LogState::failed, EIO);
+  EXPECT_THAT(told({"ring", "show", "kept"}),
+              HasSubstr("the disk of its log failed (Input/output error)"));
 }
 
 TEST_F(RingShow, RefusesAStationThatIsNotThere) {

@@ -81,16 +81,6 @@ const std::vector<Case>& cases() {
       {{"station", "purge"}, {"new"}, {2}},
       {{"station", "purge"}, {"new", "--yes"}},
       {{"station", "purge"}, {"missing"}, {3}},
-      {{"station", "add"}, {"kept", "--ring=64KiB", "--storage=file", "--segment=1MiB"}},
-      {{"produce"}, {"kept", "--ack=visible"}, {0}, "one\ntwo\n"},
-      {{"produce"}, {"new", "--ack=durable"}, {1}, "x\n"},
-      {{"flush"}, {"kept", "--once"}},
-      {{"flush"}, {"--once", "--storage=posix"}},
-      {{"flush"}, {"new", "--once"}, {1}},
-      {{"flush"}, {"missing", "--once"}, {3}},
-      {{"flush"}, {"--wait=never", "--once"}, {2}},
-      {{"flush"}, {}, {2}},
-      {{"consume"}, {"kept"}},
       {{"factory", "add"}, {"f", "--ring=64KiB", "--timestamp=off", "--quota-stations=1"}},
       {{"factory", "add"}, {"f"}, {1}},
       {{"factory", "edit"}, {"f", "--mode=0640", "--evict-after=5s", "--owner=root"}},
@@ -112,6 +102,29 @@ const std::vector<Case>& cases() {
       {{"bench", "pub"}, {"--size=much"}, {2}},
       {{"demo"}, {"--seconds=1"}},
       {{"demo"}, {"--input=/nonexistent"}, {3}},
+  };
+  return all;
+}
+
+// The same of stations on disk; behind `cases`, whose station "new" is in memory.
+const std::vector<Case>& log_cases() {
+  static const std::vector<Case> all = {
+      {{"station", "add"}, {"kept", "--ring=64KiB", "--storage=file", "--segment=1MiB"}},
+      {{"produce"}, {"kept", "--ack=visible"}, {0}, "one\ntwo\n"},
+      {{"produce"}, {"new", "--ack=durable"}, {1}, "x\n"},
+      {{"flush"}, {"kept", "--once"}},
+      {{"flush"}, {"--once", "--storage=posix"}},
+      {{"station", "verify"}, {"kept"}},
+      {{"station", "verify"}, {"kept", "--partition=0"}},
+      {{"station", "verify"}, {"kept", "--partition=1"}, {3}},
+      {{"station", "verify"}, {"new"}, {1}},
+      {{"station", "verify"}, {"missing"}, {3}},
+      {{"station", "info"}, {"kept"}},
+      {{"flush"}, {"new", "--once"}, {1}},
+      {{"flush"}, {"missing", "--once"}, {3}},
+      {{"flush"}, {"--wait=never", "--once"}, {2}},
+      {{"flush"}, {}, {2}},
+      {{"consume"}, {"kept"}},
   };
   return all;
 }
@@ -178,6 +191,7 @@ class Schema : public ToolFixture {
 
 TEST_F(Schema, DescribesWhatEachCommandSaysAndHowItFails) {
   for (const Case& one : cases()) try_case(one);
+  for (const Case& one : log_cases()) try_case(one);
   EXPECT_EQ(complaints(), "");
 }
 
@@ -229,6 +243,28 @@ TEST_F(Schema, DescribesSeveralPartitions) {
   told({"produce", "orders"}, "one\ntwo\n");
   try_looks();
   try_case({{"consume"}, {"orders"}});
+  EXPECT_EQ(complaints(), "");
+}
+
+TEST_F(Schema, DescribesWhatIsOnDiskOnlyAndWhatIsDamagedThere) {
+  told({"station", "add", "kept", "--ring=64KiB", "--storage=file", "--segment=64KiB"});
+  told({"produce", "kept", "--ack=visible"}, "one\n");
+  told({"flush", "kept", "--once"});
+  std::filesystem::remove(ring_path("kept"));
+  const std::string folder = instance_.folder() + "/data/stations/main@kept";
+  const auto look = [&](int verified) {
+    try_case({{"station", "ls"}, {}});
+    try_case({{"station", "info"}, {"kept"}});
+    try_case({{"station", "verify"}, {"kept"}, {verified}});
+  };
+  look(0);
+  for (const auto& file : std::filesystem::directory_iterator(folder + "/0")) {
+    if (file.path().extension() == ".segment") scribble(file.path(), 8192, 1);
+  }
+  look(1);
+  EXPECT_THAT(to_validate_, HasSubstr("\"missing_messages\":1"));
+  std::filesystem::remove(folder + "/station.conf");
+  look(1);
   EXPECT_EQ(complaints(), "");
 }
 
@@ -310,6 +346,7 @@ TEST_F(Schema, EveryCommandHasASchemaAndIsTried) {
   ASSERT_THAT(known, Contains("why"));
   std::set<std::string> tried;
   for (const Case& one : cases()) tried.insert(joined(one.command, " "));
+  for (const Case& one : log_cases()) tried.insert(joined(one.command, " "));
   EXPECT_EQ(known, tried);
   std::set<std::string> files = {"common", "error", "gap", "note"};
   for (std::string path : known) {

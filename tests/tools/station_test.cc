@@ -15,7 +15,7 @@ class StationTool : public ToolFixture {};
 
 TEST_F(StationTool, AddsAStationThatLsAndInfoShow) {
   EXPECT_THAT(told({"station", "add", "orders", "--ring", "64KiB"}), HasSubstr("main/orders"));
-  EXPECT_THAT(told({"station", "ls"}), HasSubstr("main/orders  open   64KiB"));
+  EXPECT_THAT(told({"station", "ls"}), HasSubstr("main/orders  open   memory   64KiB"));
   EXPECT_THAT(told({"station", "info", "orders"}), HasSubstr("when-full    block"));
 }
 

@@ -41,10 +41,15 @@ struct StationPurgeArguments {
   bool yes = false;
 };
 
+struct StationVerifyArguments {
+  std::string name;
+  std::string partition;  // empty: all
+};
+
 struct FactoryArguments {
   std::string name;
   // By the keys of its file; an empty value was not said.
-  std::string ring, partitions, max_message, exclusive, when_full, evict_after;
+  std::string storage, ring, partitions, max_message, exclusive, when_full, evict_after;
   std::string timestamp, mode, owner;
   std::string quota_memory, quota_stations;
 };
@@ -138,6 +143,7 @@ Status station_add(Output& out, const StationAddArguments& arguments);
 Status station_ls(Output& out);
 Status station_info(Output& out, const std::string& name);
 Status station_edit(Output& out, const StationEditArguments& arguments);
+Status station_verify(Output& out, const StationVerifyArguments& arguments);
 Status station_purge(Output& out, const StationPurgeArguments& arguments);
 Status factory_add(Output& out, const FactoryArguments& arguments);
 Status factory_ls(Output& out);

@@ -273,10 +273,14 @@ Status completion(Output& out, const std::string& shell, const CommandNode& root
 }
 
 Status station_names(Output& out) {
-  LL_TRY(viewer, Viewer::open(out.dir()));
-  LL_TRY(survey, viewer.survey());
-  for (const StationRings rings : by_station(survey.rings)) {
-    const std::string name = name_of(rings.front());
+  const auto viewer = Viewer::open(out.dir());
+  // After a reboot there is no instance before a station on disk is opened.
+  LL_TRY(survey, viewer ? viewer->survey() : Result<Viewer::Survey>(Viewer::Survey()));
+  LL_TRY(data, find_data(out.dir()));
+  std::set<std::string> names;
+  for (const auto& ring : survey.rings) names.insert(name_of(ring));
+  for (const auto& name : names_on_disk(data)) names.insert(name.text());
+  for (const std::string& name : names) {
     constexpr std::string_view home = "main/";  // as most people write them
     out.line(name.starts_with(home) ? name.substr(home.size()) : name);
   }

@@ -28,13 +28,14 @@ class Listener {
  public:
   // `ends`: for each partition that is read, the sequence to stop before.
   Listener(Output& out, Consumer& consumer, std::map<uint32_t, uint64_t> ends, MessageFormat format,
-           Sieve sieve, const ConsumeArguments& arguments)
+           Sieve sieve, const ConsumeArguments& arguments, bool is_on_disk)
       : out_(out),
         consumer_(consumer),
         ends_(std::move(ends)),
         format_(std::move(format)),
         sieve_(std::move(sieve)),
-        arguments_(arguments) {}
+        arguments_(arguments),
+        is_on_disk_(is_on_disk) {}
 
   // Everything before the ends, and before this time.
   Status run(uint64_t end_ns) {
@@ -78,9 +79,15 @@ class Listener {
 
   void tell(const Gap& gap) {
     if (out_.is_json()) return out_.note_json(json_of(gap));
-    out_.note(fmt::format("gap: {} from sequence {}{} were overwritten before they could be read",
-                          counted(gap.count, "message"), gap.first,
-                          ends_.size() == 1 ? "" : fmt::format(" of partition {}", gap.partition)));
+    const std::string where =
+        ends_.size() == 1 ? "" : fmt::format(" of partition {}", gap.partition);
+    const std::string why =
+        is_on_disk_ ? "neither in the ring nor on disk: dropped by retention, or damaged; see: "
+                      "loopline station verify " +
+                          arguments_.station
+                    : std::string("overwritten before they could be read");
+    out_.note(fmt::format("gap: {} from sequence {}{} {} {}", counted(gap.count, "message"),
+                          gap.first, where, gap.count == 1 ? "was" : "were", why));
   }
 
   Output& out_;
@@ -89,6 +96,7 @@ class Listener {
   MessageFormat format_;
   Sieve sieve_;
   const ConsumeArguments& arguments_;
+  const bool is_on_disk_;
   uint64_t printed_ = 0;
 };
 
@@ -132,7 +140,8 @@ Status consume(Output& out, const ConsumeArguments& arguments) {
   }
   LL_TRY(ends, ends_of(out, arguments, partition, to));  // after we attached: nothing dead is open
   widen_pipe(STDOUT_FILENO);
-  Listener listener(out, consumer, std::move(ends), std::move(format), std::move(sieve), arguments);
+  Listener listener(out, consumer, std::move(ends), std::move(format), std::move(sieve), arguments,
+                    station.storage() == Storage::file);
   Status status = listener.run(to.timestamp_ns.value_or(~0ull));
   if (!status && status.fault().code() == FaultCode::closed) {
     out.note(status.fault().message() + "; read to its end");

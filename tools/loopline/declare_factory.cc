@@ -6,7 +6,9 @@ namespace loopline::cli {
 namespace {
 
 void declare_settings(Verb& verb, FactoryArguments& arguments) {
-  verb.option("--ring SIZE", arguments.ring,
+  verb.option("--storage WORD", arguments.storage,
+              "memory (default), or file: kept on disk, where station add does not say")
+      .option("--ring SIZE", arguments.ring,
               "of its stations' rings, where station add does not say (default 8MiB)")
       .option("--partitions NUMBER", arguments.partitions,
               "of a station, where station add does not say; so all below (default 1)")

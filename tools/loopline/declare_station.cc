@@ -100,8 +100,24 @@ void declare_station(CommandLine& line) {
             [&purge](Output& out) { return station_purge(out, purge); })
       .station("NAME", purge.name, "the station")
       .flag("--yes,-y", purge.yes, "do not ask")
-      .explain("Sequences go on. Consumers that are attached read to where it was purged.")
+      .explain(
+          "Sequences go on. Consumers that are attached read to where it was purged. What is on "
+          "disk is dropped by retention alone.")
       .examples({"loopline station purge orders"});
+
+  auto& verify = line.keep<StationVerifyArguments>();
+  station
+      .verb("verify", "read every byte of its log on disk, and say what is missing",
+            [&verify](Output& out) { return station_verify(out, verify); })
+      .station("NAME", verify.name, "a station with --storage file, open or only on disk")
+      .option("--partition NUMBER", verify.partition,
+              "only this one of its logs, counted from 0 (default all)")
+      .explain(
+          "Every checksum and chain is checked, as an opening does it and as consumers read. It "
+          "changes nothing and may run while the station is written: it checks what was durable "
+          "when it began. Exit status 0: all is whole; 1: something is damaged, and the report "
+          "says which messages and files.")
+      .examples({"loopline station verify orders", "loopline station verify orders --json"});
 
   auto& rm = line.keep<StationRmArguments>();
   station

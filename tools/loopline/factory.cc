@@ -1,5 +1,6 @@
 // Factory verbs: add, ls, info, edit, rm.
 #include <fmt/format.h>
+#include <loopline/factory.h>
 
 #include <set>
 #include <utility>
@@ -8,6 +9,7 @@
 #include "shm/base/units.h"
 #include "shm/owner.h"
 #include "station.h"
+#include "station_disk.h"
 
 namespace loopline::cli {
 namespace {
@@ -17,6 +19,7 @@ std::string size_text(uint64_t bytes) { return format_size_rounded(static_cast<d
 // The options that were given, by the keys of the factory's file.
 std::vector<std::pair<const char*, const std::string*>> given(const FactoryArguments& arguments) {
   const std::pair<const char*, const std::string*> all[] = {
+      {"storage", &arguments.storage},
       {"ring", &arguments.ring},
       {"partitions", &arguments.partitions},
       {"max-message", &arguments.max_message},
@@ -60,6 +63,18 @@ FactoryFacts facts_of(const shm::InstancePaths& paths, const shm::Directory* dir
   return facts;
 }
 
+// The factories of stations that have no rings, once for each.
+std::multiset<std::string> only_on_disk(const std::string& data,
+                                        const std::vector<shm::Directory::Listed>& rings) {
+  std::set<std::string> living;
+  for (const auto& ring : rings) living.insert(ring.name.text());
+  std::multiset<std::string> factories;
+  for (const shm::StationName& name : names_on_disk(data)) {
+    if (living.count(name.text()) == 0) factories.insert(name.factory);
+  }
+  return factories;
+}
+
 // Those that were added and those that have stations. The folder of rings may be gone with the last
 // of them.
 Result<std::vector<FactoryFacts>> all_factories(Output& out) {
@@ -67,14 +82,20 @@ Result<std::vector<FactoryFacts>> all_factories(Output& out) {
   LL_TRY(added, shm::added_factories(paths));
   std::set<std::string> names(added.begin(), added.end());
   const auto directory = shm::Directory::open(paths);
-  if (!directory && names.empty()) return directory.fault();
+  std::vector<shm::Directory::Listed> rings;
   if (directory) {
-    LL_TRY(rings, directory->list());
-    for (const auto& ring : rings) names.insert(ring.name.factory);
+    LL_TRY(all, directory->list());
+    rings = std::move(all);
   }
+  for (const auto& ring : rings) names.insert(ring.name.factory);
+  LL_TRY(data, find_data(out.dir()));
+  const std::multiset<std::string> on_disk = only_on_disk(data, rings);
+  names.insert(on_disk.begin(), on_disk.end());
+  if (!directory && names.empty()) return directory.fault();
   std::vector<FactoryFacts> factories;
   for (const std::string& name : names) {
     factories.push_back(facts_of(paths, directory ? &*directory : nullptr, name));
+    factories.back().use.stations += on_disk.count(name);
   }
   return factories;
 }
@@ -111,6 +132,7 @@ std::vector<std::pair<std::string, std::string>> effective(const shm::FactorySet
   const shm::RingOptions built_in;
   const uint64_t ring = settings.ring.value_or(built_in.capacity);
   std::vector<std::pair<std::string, std::string>> all = {
+      {"storage", shm::word_of(built_in.storage)},
       {"ring", format_size(ring)},
       {"partitions", std::to_string(built_in.partitions)},
       {"max-message", format_size(shm::body_max_of(ring))},
@@ -237,9 +259,7 @@ Status factory_rm(Output& out, const FactoryRmArguments& arguments) {
          fmt::format("Remove factory {}, its {} and their messages?", factory.name, many),
          "factory \"" + factory.name + "\" was kept"}));
   }
-  LL_TRY(paths, shm::find_instance(out.dir()));
-  LL_TRY(directory, shm::Directory::open_or_create(paths));
-  LL_TRY_STATUS(shm::remove_factory(directory, arguments.name, arguments.force));
+  LL_TRY_STATUS(Factory::remove(arguments.name, arguments.force, out.dir()));
   if (out.is_json()) {
     out.line(json_of_factory_removed(arguments.name));
   } else if (!out.is_quiet()) {

@@ -13,6 +13,8 @@
 #include "shm/base/clock.h"
 #include "shm/base/units.h"
 #include "signals.h"
+#include "station_disk.h"
+#include "viewer.h"
 
 namespace loopline::cli {
 namespace {
@@ -27,14 +29,27 @@ Result<shm::WaitKind> read_wait(const std::string& text) {
   return unknown_word("--wait", text, "spin, adaptive or park");
 }
 
-Result<std::vector<shm::StationName>> named_stations(const FlushArguments& arguments,
+Result<std::vector<shm::StationName>> named_stations(const Output& out,
+                                                     const FlushArguments& arguments,
                                                      const std::string& data) {
   std::vector<shm::StationName> names;
   for (const std::string& text : arguments.stations) {
     LL_TRY(name, shm::parse_station_name(text));
     names.push_back(name);
   }
-  if (names.empty()) return io::stations_on_disk(data);
+  if (!names.empty()) return names;
+  names = names_on_disk(data);
+  // Rings that want to go to disk and whose conf is gone: not to be passed over in silence.
+  const auto viewer = Viewer::open(out.dir());
+  const auto survey = viewer ? viewer->survey() : Result<Viewer::Survey>(viewer.fault());
+  if (!survey) return names;
+  for (const auto& ring : survey->rings) {
+    const shm::StationName name{ring.header.factory, ring.header.station};
+    const bool is_known = std::any_of(names.begin(), names.end(), [&](const shm::StationName& one) {
+      return one.text() == name.text();
+    });
+    if (ring.header.storage == shm::Storage::file && !is_known) names.push_back(name);
+  }
   return names;
 }
 
@@ -44,7 +59,7 @@ Result<std::unique_ptr<io::Flusher>> start_flusher(Output& out, const FlushArgum
   LL_TRY(wait, read_wait(arguments.wait));
   LL_TRY(paths, shm::find_instance(out.dir()));
   const std::string data = io::data_folder_of(paths);
-  LL_TRY(names, named_stations(arguments, data));
+  LL_TRY(names, named_stations(out, arguments, data));
   LL_TRY(directory, shm::Directory::open_or_create(paths));
   io::keep_on_disk(directory, data);
   LL_TRY(flusher, io::Flusher::start({.storage = arguments.storage, .wait = wait}));
@@ -52,14 +67,18 @@ Result<std::unique_ptr<io::Flusher>> start_flusher(Output& out, const FlushArgum
     out.note(flusher->why_not() + "; threads write instead");
   }
   for (const auto& name : names) {
+    const auto pass_over = [&](const Fault& fault) {
+      if (names.size() > 1) out.note("not flushed: " + fault.message());
+      if (!first_fault) first_fault = fault;
+    };
     auto sources = io::sources_of(directory, data, name);
-    if (!sources && !first_fault) first_fault = sources.fault();
-    if (!sources) continue;
+    if (!sources) {
+      pass_over(sources.fault());
+      continue;
+    }
     for (const auto& source : *sources) {
       const Status added = flusher->add(source);
-      if (added) continue;
-      out.note("station " + name.text() + " is not flushed: " + added.fault().message());
-      if (!first_fault) first_fault = added.fault();
+      if (!added) pass_over(added.fault());
     }
   }
   if (names.empty()) {
@@ -91,24 +110,39 @@ void report(Output& out, io::Flusher& flusher) {
   }
 }
 
-// What stands in the way of a log, told once.
+// What stands in the way of each log, told once, and when it is over.
 class Troubles {
  public:
   explicit Troubles(Output& out) : out_(out) {}
   void look(io::Flusher& flusher) {
-    for (const io::FlushStatus& status : flusher.status()) {
-      const auto& fault = status.failed ? status.failed : status.starved;
-      const std::string text = fault ? status.name.text() + ": " + fault->message() : "";
-      if (!text.empty() && text != last_) out_.note(text);
-      if (!text.empty()) last_ = text;
-      if (status.failed) failed_ = *status.failed;
-    }
+    const auto all = flusher.status();
+    states_.resize(all.size());
+    for (size_t index = 0; index < all.size(); ++index) look_at(all[index], states_[index]);
   }
   const std::optional<Fault>& failed() const { return failed_; }
 
  private:
+  enum class State { fine, starved, failed };
+
+  void look_at(const io::FlushStatus& status, State& state) {
+    const State now = status.failed ? State::failed : status.starved ? State::starved : State::fine;
+    if (now == state) return;
+    state = now;
+    const std::string name = status.name.text();
+    if (now == State::fine) {
+      out_.note(name + " has room again and goes on");
+    } else if (now == State::starved) {
+      out_.note(name + " has to wait: " + status.starved->message() +
+                "; make room there, and it goes on by itself; what is durable is safe");
+    } else {
+      failed_ = *status.failed;
+      out_.note(name + " is not written to any more: " + status.failed->message() +
+                "; what is durable is safe; see to the disk, then start this again");
+    }
+  }
+
   Output& out_;
-  std::string last_;
+  std::vector<State> states_;  // as told, of each log
   std::optional<Fault> failed_;
 };
 

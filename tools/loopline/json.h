@@ -12,6 +12,7 @@
 #include "demo_report.h"
 #include "finding.h"
 #include "io/flusher.h"
+#include "log_verdict.h"
 #include "loopline/consumer.h"
 #include "loopline/message.h"
 #include "process.h"
@@ -19,6 +20,7 @@
 #include "shm/base/fault.h"
 #include "shm/frames.h"
 #include "shm/inspect.h"
+#include "station_disk.h"
 #include "viewer.h"
 
 namespace loopline::cli {
@@ -44,8 +46,11 @@ struct WhySummary {
 std::string json_of(const Fault& fault);
 std::string json_of_note(std::string_view text);
 std::string json_of(const shm::RingSnapshot& snapshot);  // ring show: everything
-std::string json_of_station(StationRings rings);         // station add, info: the essentials
-std::string json_of(const Viewer::Survey& survey);
+// station add: the essentials; `disk`: station info: with its log.
+std::string json_of_station(StationRings rings, const StationOnDisk* disk = nullptr);
+std::string json_of(const StationOnDisk& disk);  // station info of one that has no rings
+// station ls: `disks` are those that have no rings.
+std::string json_of(const Viewer::Survey& survey, const std::vector<StationOnDisk>& disks);
 std::string json_of_removed(const std::string& station);
 std::string json_of(const ProduceSummary& summary);
 std::string json_of(const Message& message);
@@ -57,6 +62,7 @@ std::string json_of_why(const WhySummary& summary, const std::vector<Finding>& f
 std::string json_of_doctor(const std::vector<Finding>& findings);
 std::string json_of_completion(const std::string& shell, const std::string& script);
 std::string json_of(const io::FlushStatus& status, const std::string& storage);  // flush
+std::string json_of(const StationVerdict& verdict);                              // station verify
 std::string json_of(const BenchResult& result);
 std::string json_of(const DemoResult& result);
 

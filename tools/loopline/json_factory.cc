@@ -13,7 +13,8 @@ Json known(const std::optional<Value>& value) {
 }
 
 Json defaults_of(const shm::FactorySettings& settings) {
-  Json json = {{"ring", known(settings.ring)},
+  Json json = {{"storage", settings.storage ? Json(shm::word_of(*settings.storage)) : Json()},
+               {"ring", known(settings.ring)},
                {"partitions", known(settings.partitions)},
                {"max_message", known(settings.max_message)},
                {"exclusive", known(settings.exclusive)}};

@@ -107,6 +107,18 @@ Json cursor_of(const shm::CursorFacts& cursor) {
   return json;
 }
 
+Json log_of(const shm::FlushFacts& log) {
+  Json json = {{"durable", pair_of(log.durable)}, {"state", text_of(log.state)}};
+  json["error"] = log.error;
+  json["flusher"] = log.flusher ? occupant_of(*log.flusher) : Json();
+  json["complete"] = log.is_done;
+  json["lag_messages"] = log.lag_messages;
+  json["lag_bytes"] = log.lag_bytes;
+  json["commits"] = log.commits;
+  json["bytes"] = log.bytes;
+  return json;
+}
+
 void put_rate(Json& object, const std::optional<Rate>& rate) {
   object["messages_per_s"] = rate ? Json(rate->messages) : Json();
   object["bytes_per_s"] = rate ? Json(rate->bytes) : Json();

@@ -8,6 +8,7 @@
 
 #include "rates.h"
 #include "shm/inspect.h"
+#include "station_disk.h"
 
 namespace loopline::cli {
 
@@ -26,6 +27,8 @@ Json pair_of(Pair pair);
 Json occupant_of(const shm::Occupant& who);
 Json producer_of(const shm::ProducerFacts& producer);
 Json cursor_of(const shm::CursorFacts& cursor);
+Json log_of(const shm::FlushFacts& log);
+Json log_of(const StationOnDisk& disk);
 void put_rate(Json& object, const std::optional<Rate>& rate);
 
 }  // namespace loopline::cli

@@ -1,6 +1,8 @@
 // JSON of stations and rings: parameters, figures, everything of a ring, its frames, who attaches.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "json.h"
 #include "json_parts.h"
 #include "person.h"
@@ -63,16 +65,52 @@ Json station_of(StationRings rings) {
   return json;
 }
 
+// Of one that has no rings: what its conf says, and what is on disk of it.
+Json station_of(const StationOnDisk& disk) {
+  const shm::FactorySettings made = disk.conf ? disk.conf->ring : shm::FactorySettings();
+  const uint64_t ring = disk.conf ? made.ring.value_or(shm::RingOptions().capacity) : 0;
+  const uint64_t most = ring == 0 ? 0 : shm::body_max_of(ring);
+  Json json = {{"station", disk.name.text()},
+               {"state", disk.damage.empty() ? "on-disk" : "damaged"}};
+  json["parameters"] = {
+      {"storage", "file"},
+      {"ring", ring},
+      {"partitions", disk.partitions},
+      {"max_message", made.max_message.value_or(most)},
+      {"exclusive", made.exclusive.value_or(false)},
+      {"when_full", text_of(made.when_full.value_or(shm::WhenFull::block))},
+      {"evict_after_ns", made.evict_after_ns.value_or(0)},
+      {"timestamp", text_of(made.timestamp.value_or(shm::TimestampKind::precise))}};
+  json["created"] = Json();
+  json["created_ns"] = 0;
+  for (const char* none : {"held_messages", "held_bytes", "producers", "consumers"}) json[none] = 0;
+  json["damage"] = disk.damage;
+  json["messages"] = disk.messages();
+  return json;
+}
+
 }  // namespace
 
-std::string json_of_station(StationRings rings) { return dump(station_of(rings)); }
-
-std::string json_of(const Viewer::Survey& survey) {
-  Json json = {{"stations", Json::array()}, {"strangers", survey.strangers}};
-  for (const StationRings rings : by_station(survey.rings)) {
-    json["stations"].push_back(station_of(rings));
-  }
+std::string json_of_station(StationRings rings, const StationOnDisk* disk) {
+  Json json = station_of(rings);
+  const bool is_file = rings.front().header.storage == shm::Storage::file;
+  if (disk != nullptr) json["log"] = is_file ? log_of(*disk) : Json();
   return dump(json);
+}
+
+std::string json_of(const StationOnDisk& disk) {
+  Json json = station_of(disk);
+  json["log"] = log_of(disk);
+  return dump(json);
+}
+
+std::string json_of(const Viewer::Survey& survey, const std::vector<StationOnDisk>& disks) {
+  std::vector<Json> stations;
+  for (const StationRings rings : by_station(survey.rings)) stations.push_back(station_of(rings));
+  for (const StationOnDisk& disk : disks) stations.push_back(station_of(disk));
+  std::sort(stations.begin(), stations.end(),
+            [](const Json& left, const Json& right) { return left["station"] < right["station"]; });
+  return dump({{"stations", stations}, {"strangers", survey.strangers}});
 }
 
 std::string json_of_removed(const std::string& station) {
@@ -100,6 +138,7 @@ std::string json_of(const shm::RingSnapshot& snapshot) {
   for (const auto& claim : snapshot.open_claims) json["open_claims"].push_back(claim_of(claim));
   const bool is_gated = snapshot.gate.first != shm::no_cursor.first;
   json["gate"] = is_gated ? pair_of(snapshot.gate) : Json();
+  json["log"] = snapshot.log ? log_of(*snapshot.log) : Json();
   json["seal"] = Json();
   if (snapshot.seal_state != shm::seal_open) {
     json["seal"] = pair_of(snapshot.seal_at);

@@ -3,6 +3,7 @@
 
 #include "commands.h"
 #include "json.h"
+#include "log_text.h"
 #include "person.h"
 #include "ring_drawing.h"
 #include "shm/base/units.h"
@@ -86,6 +87,20 @@ void print_claims(Output& out, const shm::RingSnapshot& snapshot) {
   }
 }
 
+void print_log(Output& out, const shm::RingSnapshot& snapshot) {
+  if (!snapshot.log) return;
+  const shm::FlushFacts& log = *snapshot.log;
+  const std::string upto = log.durable.second <= snapshot.start.second
+                               ? std::string("nothing of it is on disk")
+                               : fmt::format("on disk up to sequence {} (position {})",
+                                             log.durable.second - 1, log.durable.first);
+  out.line(upto + (log.lag_messages == 0
+                       ? std::string("; nothing is behind")
+                       : fmt::format("; {} behind ({})", counted(log.lag_messages, "message"),
+                                     bytes_text(log.lag_bytes))));
+  out.line(out.paint(flush_color(snapshot), flush_text(snapshot)));
+}
+
 void print_marks(Output& out, const shm::RingSnapshot& snapshot) {
   const uint64_t held = snapshot.frontier.second - snapshot.oldest.second;
   const uint64_t last = snapshot.frontier.second == 0 ? 0 : snapshot.frontier.second - 1;
@@ -111,8 +126,8 @@ void print_marks(Output& out, const shm::RingSnapshot& snapshot) {
             : fmt::format("generation {} goes on", shm::seal_generation(snapshot.seal_state))));
   }
   if (snapshot.gate.first != shm::no_cursor.first) {
-    out.line(fmt::format("its beginning is held while generation {} is still read",
-                         snapshot.header.generation - 1));
+    out.line(fmt::format("its beginning is held while generation {} is still read{}",
+                         snapshot.header.generation - 1, snapshot.log ? " or not on disk" : ""));
   }
 }
 
@@ -143,6 +158,7 @@ Status ring_show(Output& out, const RingShowArguments& arguments) {
     for (const std::string& line : draw_ring(snapshot, out)) out.line(line);
     out.line("");
     print_marks(out, snapshot);
+    print_log(out, snapshot);
   }
   print_claims(out, snapshot);
   print_producers(out, snapshot);

@@ -32,14 +32,14 @@ class Scale {
   uint64_t capacity_;
 };
 
-// Where the slowest lossless consumer stands: before it, messages may be overwritten.
+// Where the slowest lossless consumer or the disk stands: before it, all may be overwritten.
 uint64_t held_from(const shm::RingSnapshot& snapshot) {
   uint64_t held =
       snapshot.gate.first != shm::no_cursor.first ? snapshot.gate.first : snapshot.frontier.first;
   for (const auto& cursor : snapshot.cursors) {
     if (cursor.kind == shm::CursorKind::lossless) held = std::min(held, cursor.at.first);
   }
-  return held;
+  return snapshot.log ? std::min(held, snapshot.log->durable.first) : held;
 }
 
 std::string bar_cells(const shm::RingSnapshot& snapshot, const Scale& scale) {
@@ -91,6 +91,7 @@ Marks marks_of(const shm::RingSnapshot& snapshot, const Scale& scale) {
     if (++named > cursors_named_max) break;
     mark(marks, scale.column(cursor.at.first), "consumer " + std::to_string(cursor.slot));
   }
+  if (snapshot.log) mark(marks, scale.column(snapshot.log->durable.first), "durable");
   if (snapshot.open_claim_count != 0) mark(marks, scale.column(snapshot.visible.first), "visible");
   mark(marks, scale.column(snapshot.frontier.first),
        snapshot.open_claim_count != 0 ? "frontier" : "visible, frontier");
@@ -134,7 +135,8 @@ std::vector<std::string> draw_ring(const shm::RingSnapshot& snapshot, const Outp
     row.erase(row.find_last_not_of(' ') + 1);
     lines.push_back(" " + row);
   }
-  std::string legend = "- read by all   = held for a consumer   . free";
+  std::string legend = snapshot.log ? "- on disk   = held for the disk   . free"
+                                    : "- read by all   = held for a consumer   . free";
   if (cells.find('?') != std::string::npos) legend += "   ? claimed, being filled";
   if (cells.find('!') != std::string::npos) legend += "   ! claimed by somebody dead";
   lines.push_back("");

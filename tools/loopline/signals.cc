@@ -39,6 +39,7 @@ void install_signals() {
   handle(SIGINT, on_stop, static_cast<int>(SA_RESETHAND));
   handle(SIGTERM, on_stop, static_cast<int>(SA_RESETHAND));
   handle(SIGPIPE, SIG_IGN, 0);
+  handle(SIGXFSZ, SIG_IGN, 0);  // a file that may not grow is a fault: EFBIG
 }
 
 void tell_files_cut_short(const std::string& line) {

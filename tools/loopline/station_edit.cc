@@ -42,9 +42,19 @@ Result<shm::StationEdit> edit_of(const StationOptions& options) {
   return edit;
 }
 
-bool says_nothing(const shm::StationEdit& edit) {
-  return !edit.capacity && !edit.message_max && !edit.when_full && !edit.evict_after_ns &&
-         !edit.timestamp && !edit.mode && !edit.owner;
+Fault unpurgeable(const shm::StationName& name) {
+  return {FaultCode::unsupported,
+          "station \"" + name.text() +
+              "\" is kept on disk, which a purge does not reach; let its retention drop messages: "
+              "loopline station edit " +
+              name.text() + " --retention-messages NUMBER; or remove it and make it anew"};
+}
+
+bool says_nothing(const shm::StationEdit& edit, const StationOptions& options) {
+  const bool has_log = options.segment || options.retention_age || options.retention_messages ||
+                       options.retention_bytes || options.flush;
+  return !has_log && !edit.capacity && !edit.message_max && !edit.when_full &&
+         !edit.evict_after_ns && !edit.timestamp && !edit.mode && !edit.owner;
 }
 
 Result<shm::Directory> open_directory(Output& out) {
@@ -110,14 +120,25 @@ Status station_edit(Output& out, const StationEditArguments& arguments) {
   LL_TRY(name, shm::parse_station_name(arguments.to.name));
   LL_TRY(options, read_station_options(arguments.to));
   LL_TRY(edit, edit_of(options));
-  if (says_nothing(edit)) {
+  if (says_nothing(edit, options)) {
     return Fault(FaultCode::invalid_argument,
                  "nothing to change was named; see: loopline station edit --help");
   }
+  // One that is only on disk gets its rings; one without its conf is not to be edited.
+  const auto opened = Station::open(name.text(), out.dir());
+  if (!opened && opened.fault().code() == FaultCode::corrupted) return opened.fault();
   LL_TRY(directory, open_directory(out));
-  LL_TRY(preview, shm::preview_edit(directory, name, edit));
-  LL_TRY_STATUS(agree(out, arguments, name.text(), preview));
-  LL_TRY(change, shm::edit_station(directory, name, edit));
+  LL_TRY(change, shm::preview_edit(directory, name, edit));
+  // What is on disk stays in sight.
+  const bool is_on_disk = opened && opened->storage() == Storage::file;
+  if (!is_on_disk) LL_TRY_STATUS(agree(out, arguments, name.text(), change));
+  LL_TRY(edited, Station::edit(name.text(), options, out.dir()));
+  change.is_changed = edited.is_changed;
+  change.messages = is_on_disk ? 0 : edited.messages;
+  change.bytes = is_on_disk ? 0 : edited.bytes;
+  change.rings = edited.rings;
+  change.readers = edited.readers;
+  change.unreturned_bytes = edited.unreturned_bytes;
   if (out.is_json()) {
     out.line(json_of_edited(name.text(), change));
   } else if (!out.is_quiet()) {
@@ -130,6 +151,7 @@ Status station_purge(Output& out, const StationPurgeArguments& arguments) {
   LL_TRY(viewer, Viewer::open(out.dir()));
   LL_TRY(name, shm::parse_station_name(arguments.name));
   LL_TRY(rings, viewer.partitions(arguments.name));
+  if (rings.front().header.storage == shm::Storage::file) return unpurgeable(name);
   const StationSums sums = sums_of(rings);
   if (sums.kept != 0) {
     const std::string many =

@@ -68,6 +68,22 @@ Result<shm::RingSnapshot> Viewer::generation(const shm::RingSnapshot& of,
   return shm::inspect(directory_.ring_path(name, of.header.partition, generation), roster_.get());
 }
 
+Result<std::optional<shm::RingSnapshot>> Viewer::on_its_way_to_disk(const shm::StationName& name,
+                                                                    uint32_t partition) const {
+  LL_TRY(generations, directory_.generations(name, partition));
+  std::optional<shm::RingSnapshot> last;
+  for (const uint32_t generation : generations) {
+    auto snapshot = shm::inspect(directory_.ring_path(name, partition, generation), roster_.get());
+    if (!snapshot && snapshot.fault().code() == FaultCode::not_found) continue;
+    if (!snapshot) return snapshot.fault();
+    if (snapshot->start.first == 0) continue;  // a successor, not born yet
+    const bool is_done = !snapshot->log || snapshot->log->is_done;
+    last = std::move(*snapshot);
+    if (!is_done) break;
+  }
+  return last;
+}
+
 Result<shm::FramesEnd> Viewer::frames(
     const shm::RingSnapshot& of, const shm::FramesOptions& options,
     const std::function<bool(const shm::FrameFacts&)>& each) const {
@@ -178,6 +194,20 @@ const char* text_of(shm::TimestampKind kind) {
 
 const char* text_of(shm::CursorKind kind) {
   return kind == shm::CursorKind::lossy ? "lossy" : "lossless";
+}
+
+const char* text_of(shm::LogState state) {
+  switch (state) {
+    case shm::LogState::idle:
+      break;
+    case shm::LogState::flushing:
+      return "flushing";
+    case shm::LogState::disk_full:
+      return "disk-full";
+    case shm::LogState::failed:
+      return "failed";
+  }
+  return "idle";
 }
 
 std::string name_of(const shm::RingSnapshot& snapshot) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,6 +29,10 @@ class Viewer {
                                                     const shm::InspectOptions& options = {}) const;
   // Another generation of the same partition. Faults: not_found, and those of inspect().
   Result<shm::RingSnapshot> generation(const shm::RingSnapshot& of, uint32_t generation) const;
+  // Of a file station: the oldest ring of the partition that is not wholly on disk; none: there is
+  // no ring. Faults: those of inspect().
+  Result<std::optional<shm::RingSnapshot>> on_its_way_to_disk(const shm::StationName& name,
+                                                              uint32_t partition) const;
   // Every frame of a ring that was looked at: see shm/frames.h.
   Result<shm::FramesEnd> frames(const shm::RingSnapshot& of, const shm::FramesOptions& options,
                                 const std::function<bool(const shm::FrameFacts&)>& each) const;
@@ -67,6 +72,7 @@ const char* text_of(shm::Life life);
 const char* text_of(shm::WhenFull when_full);
 const char* text_of(shm::TimestampKind kind);
 const char* text_of(shm::CursorKind kind);
+const char* text_of(shm::LogState state);
 std::string name_of(const shm::RingSnapshot& snapshot);
 
 }  // namespace loopline::cli

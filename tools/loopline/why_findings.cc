@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <optional>
 
 #include "person.h"
 #include "shm/base/units.h"
@@ -59,9 +61,16 @@ const CursorFacts* same_in(const RingSnapshot& ring, const CursorFacts& cursor) 
   return nullptr;
 }
 
+// From where on the log still needs the ring; none: nowhere.
+std::optional<uint64_t> log_needs_from(const RingSnapshot& ring) {
+  if (!ring.log || ring.log->is_done) return {};
+  return ring.log->durable.first;
+}
+
 // From where on the ring may not be reused.
 uint64_t held_from(const RingSnapshot& ring) {
   uint64_t held = ring.visible.first;
+  held = std::min(held, log_needs_from(ring).value_or(held));
   if (ring.gate.first != shm::no_cursor.first) held = std::min(held, ring.gate.first);
   const CursorFacts* slowest = slowest_of(ring);
   return slowest == nullptr ? held : std::min(held, slowest->at.first);
@@ -211,6 +220,37 @@ std::string producers_text(const RingSnapshot& ring) {
   return "the next large message has to wait";
 }
 
+// What keeps messages of a file station from becoming durable; true: something does.
+bool find_log(const TwoLooks& looks, std::vector<Finding>& findings) {
+  const RingSnapshot& ring = looks.now;
+  if (!ring.log || ring.log->is_done || ring.log->durable.first >= ring.visible.first) return false;
+  const shm::FlushFacts& log = *ring.log;
+  Finding finding;
+  finding.level = Level::critical;
+  const std::string waiting = behind_text(log.lag_messages, log.lag_bytes) + " not on disk";
+  if (log.state == shm::LogState::idle) {
+    finding.code = "not-flushed";
+    finding.text = waiting + ": nobody flushes the station";
+    finding.remedy = "start it: loopline flush" + station_word(ring) + " --follow";
+  } else if (log.state == shm::LogState::disk_full) {
+    finding.code = "disk-full";
+    finding.text = waiting + ": the disk of its log is full";
+    finding.remedy = "make room there, and it goes on by itself";
+  } else if (log.state == shm::LogState::failed) {
+    finding.code = "disk-failed";
+    finding.text = waiting + ": the disk of its log failed (" + std::strerror(log.error) + ")";
+    finding.remedy = "see to the disk, then: loopline flush" + station_word(ring) + " --follow";
+  } else if (is_full(ring)) {
+    finding.code = "disk-behind";
+    finding.level = Level::warning;
+    finding.text = waiting + ": the disk is slower than the producers";
+  } else {
+    return false;
+  }
+  findings.push_back(std::move(finding));
+  return true;
+}
+
 Finding full_by_reader(const TwoLooks& looks, const CursorFacts& cursor) {
   const RingSnapshot& ring = looks.now;
   const CursorFacts* before = same_in(looks.before, cursor);
@@ -236,7 +276,8 @@ Finding full_by_reader(const TwoLooks& looks, const CursorFacts& cursor) {
   return finding;
 }
 
-void find_full(const TwoLooks& looks, bool is_claim_told, std::vector<Finding>& findings) {
+void find_full(const TwoLooks& looks, bool is_claim_told, bool is_log_told,
+               std::vector<Finding>& findings) {
   const RingSnapshot& ring = looks.now;
   if (!is_full(ring)) return;
   const CursorFacts* slowest = slowest_of(ring);
@@ -250,6 +291,8 @@ void find_full(const TwoLooks& looks, bool is_claim_told, std::vector<Finding>& 
   if (slowest != nullptr && slowest->is_joining && slowest->at.first == held) {
     by = fmt::format("consumer {} holds it, {}, in the middle of attaching", slowest->slot,
                      doing_text(slowest->occupant));
+  } else if (is_log_told && log_needs_from(ring) == held) {
+    by = "what is not on disk holds it";
   } else if (ring.gate.first == held) {
     by = fmt::format("its beginning is held for generation {}, which is still read",
                      ring.header.generation - 1);
@@ -392,7 +435,8 @@ std::vector<Finding> why_findings(const TwoLooks& looks) {
   if (!looks.now.damage.empty()) return findings;  // the rest would be made of the same bytes
   find_seal(looks, findings);
   const bool is_claim_told = find_open_claim(looks, findings);
-  find_full(looks, is_claim_told, findings);
+  const bool is_log_told = find_log(looks, findings);
+  find_full(looks, is_claim_told, is_log_told, findings);
   find_gate(looks, findings);
   find_slow_readers(looks, findings);
   find_dead(looks, findings);
