@@ -214,6 +214,7 @@ void LogLife::close() {
 
 void LogLife::plan_mishap() {
   if (plan_.mishap == Mishap::none || plan_.mishap == Mishap::stall) return;
+  if (hit_at_) return;  // what a second lie costs is not reckoned with
   mishap_at_ = disk_.operations() + random_.between(1, 60);
   waits_for_sync_ = random_.once_in(3);
 }
