@@ -31,7 +31,9 @@ Status LogWriter::recover(const RingLook& look, uint64_t now_ns) {
   if (!lock) return lock.fault();
   lock_ = std::move(*lock);
   LL_TRY(ring, look());
-  LL_TRY(facts, examine(disk_, options_.folder, {}));
+  ExamineOptions known;
+  known.durable = ring.durable;
+  LL_TRY(facts, examine(disk_, options_.folder, known));
   recovered_ = std::move(facts);
   LL_TRY_STATUS(check_identity());
   LL_TRY_STATUS(settle_end(ring));

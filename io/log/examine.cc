@@ -407,6 +407,7 @@ Result<LogFacts> Examination::run() {
     log_.notes.push_back("the manifest is missing: what is before message " +
                          std::to_string(oldest.sequence) + " was dropped or is lost");
   }
+  if (log_.manifest || !log_.segments.empty()) prove(options_.durable);
   size_t first = 0;
   LL_TRY_STATUS(find_beginning(first));
   // Else the walk finds it.

@@ -69,6 +69,8 @@ struct LogFacts {
 struct ExamineOptions {
   bool everything = false;  // every batch of every segment; else only what opening needs
   std::function<void(uint64_t done, uint64_t all)> progress;  // in segments
+  // What is known from elsewhere to have been durable: it proves as much as a record does.
+  LogPlace durable = {};
 };
 
 // Faults: not_found (no such folder), version_mismatch, those of reading. Damage is no fault.

@@ -18,7 +18,7 @@ constexpr uint64_t second_ns = 1'000'000'000;
 constexpr uint32_t storage_depth = 8;
 constexpr uint32_t finish_turns_max = 4000;
 constexpr uint64_t buffer_bytes = 64u << 10;
-constexpr uint64_t mishaps_max = 3;
+constexpr uint64_t mishaps_max = 6;
 
 bool is_segment(const std::string& path) {
   return path.ends_with(".segment") || path.ends_with(".spare");
@@ -214,7 +214,9 @@ void LogLife::close() {
 
 void LogLife::plan_mishap() {
   if (plan_.mishap == Mishap::none || plan_.mishap == Mishap::stall) return;
-  mishap_at_ = disk_.operations() + random_.between(1, 100);
+  if (hit_at_) return;  // what a second lie costs is not reckoned with
+  mishap_at_ = disk_.operations() + random_.between(1, 60);
+  waits_for_sync_ = random_.once_in(3);
 }
 
 Trouble LogLife::trouble(const Operation& operation) {
@@ -231,7 +233,7 @@ Trouble LogLife::trouble(const Operation& operation) {
   Trouble now;
   switch (plan_.mishap) {
     case Mishap::error:
-      now = {Trouble::fail, EIO};
+      if (!waits_for_sync_ || operation.kind == EventKind::sync) now = {Trouble::fail, EIO};
       break;
     case Mishap::short_write:
       if (is_write) now = {Trouble::partly, EIO};
@@ -278,7 +280,7 @@ void LogLife::after_failure() {
   const bool had_chores = !chores_->is_idle();
   log_->look_after(station_.now_ns + 10 * second_ns, true);
   if (!had_chores && !chores_->is_idle()) broke("L3: a chore after an error");
-  if (random_.coin()) reap(true);
+  if (!random_.once_in(4)) reap(true);
   if (log_->durable() != durable) broke("L3: something became durable after an error");
   if (storage_->in_flight() > writes) broke("L3: a write after an error");
   if (log_->close(station_.now_ns)) broke("L3: closed in order after an error");
@@ -352,6 +354,11 @@ void LogLife::step(uint64_t dice) {
     random_.coin() ? storage_->stall_one() : storage_->unstall();
   }
   if (plan_.mishap == Mishap::full && random_.once_in(20)) let_disk_full();
+  if (log_ && dies_soon_) {  // with the end of the log lost, but in the ring's memory
+    dies_soon_ = false;
+    reap(true);
+    kill();
+  }
   if (log_ && log_->failed()) {
     if (!is_excused_ && !is_dead_) broke("it failed: " + log_->failed()->message());
     after_failure();
@@ -465,6 +472,7 @@ void LogLife::complete(const io::WriteDone& done) {
   free_slots_.push_back(static_cast<uint32_t>(done.token));
   const bool was_lost = was_lost_;
   if (was_lost && !slot.is_footer && !hit_at_) {
+    dies_soon_ = random_.coin();
     hit_at_ = slot.start;
     hit_number_ = slot.is_first ? slot.number : 0;
   }

@@ -156,7 +156,9 @@ class LogLife {
   std::vector<Range> openings_, drops_;
   std::optional<Range> manifest_;  // the last one that was stored by a chore
 
-  uint64_t mishap_at_ = 0;   // of the disk's operations; 0: none to come
+  uint64_t mishap_at_ = 0;  // of the disk's operations; 0: none to come
+  bool waits_for_sync_ = false;
+  bool dies_soon_ = false;
   uint64_t mishaps_ = 0;     // so far
   bool was_lost_ = false;    // the write just done, whatever the disk said
   bool is_excused_ = false;  // something went wrong since the log was opened
