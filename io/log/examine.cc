@@ -65,6 +65,8 @@ Status Examination::read_manifest() {
   if (!log_.manifest) return ok();
   log_.epoch = log_.manifest->epoch;
   log_.log = log_.manifest->log;
+  // A new segment with a smaller number would count as dropped.
+  log_.number = std::max(log_.manifest->first_number, uint64_t{1}) - 1;
   prove(log_.manifest->durable);
   return ok();
 }

@@ -1,8 +1,10 @@
 // LogWriter: what its opening asks for, and when.
 #include "io/log_writer.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "io/log/manifest.h"
 #include "tests/sim/random.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_storage.h"
@@ -47,6 +49,24 @@ TEST_F(LogWriterTest, WritesNothingWhenTheRingCannotBeRead) {
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.fault().message(), "no ring");
   EXPECT_EQ(*disk_.list(options_.folder), std::vector<std::string>{"lock"});
+}
+
+// Retention dropped all, and power went before the next segment had its name: a number that counts
+// as dropped would take with it whatever is acknowledged in it.
+TEST_F(LogWriterTest, NeverGivesANumberThatCountsAsDropped) {
+  ASSERT_TRUE(disk_.make_folder(options_.folder));
+  Manifest manifest{};
+  manifest.log = options_.id;
+  manifest.epoch = 3;
+  manifest.segment_bytes = options_.segment_bytes;
+  manifest.first_number = 8;
+  manifest.first = manifest.durable = {6400, 101};
+  ASSERT_TRUE(store_manifest(disk_, options_.folder, manifest));
+  const auto opened = open([]() -> Result<RingAtOpen> { return RingAtOpen{7, {6400, 101}}; });
+  ASSERT_TRUE(opened) << opened.fault().message();
+  (*opened)->look_after(1, false);
+  while (chores_.run_one()) chores_.collect();
+  EXPECT_THAT(*disk_.list(options_.folder), testing::Contains("8.segment"));
 }
 
 }  // namespace
