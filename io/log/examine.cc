@@ -9,6 +9,8 @@
 namespace loopline::io {
 namespace {
 
+constexpr uint64_t headless_look_bytes = 2u << 20;  // more than a batch has, but for huge messages
+
 bool is_behind(LogPlace place, LogPlace other) { return place.position > other.position; }
 
 class Examination {
@@ -34,6 +36,7 @@ class Examination {
   Result<bool> mend(size_t index, BatchScan& scan, LogPlace sealed_end);
   Result<bool> bridge_to(size_t index);
   Status look_for_proof(size_t index);
+  Status prove_by_records(const SegmentFacts& facts);
   void prove(LogPlace durable) {
     if (is_behind(durable, proven_)) proven_ = durable;
   }
@@ -103,7 +106,7 @@ Status Examination::consider(const std::string& file, const SegmentName& name) {
     LL_TRY(begun, is_begun(facts, header));
     if (!begun) {
       log_.unbegun.push_back(file);
-      return ok();
+      return prove_by_records(facts);
     }
     facts.start = header.start;
   }
@@ -228,7 +231,10 @@ Status Examination::look_for_proof(size_t index) {
   const size_t end = std::min(proofs_from_, log_.segments.size());
   for (size_t at = index; at < end; ++at) {
     auto segment = SegmentReader::open(disk_, path_of(log_.segments[at]));
-    if (!segment && segment.fault().code() == FaultCode::corrupted) continue;
+    if (!segment && segment.fault().code() == FaultCode::corrupted) {
+      LL_TRY_STATUS(prove_by_records(log_.segments[at]));
+      continue;
+    }
     if (!segment) return segment.fault();
     if (!strangeness_of(log_.segments[at], segment->header()).empty()) continue;
     prove(segment->header().durable);
@@ -239,6 +245,20 @@ Status Examination::look_for_proof(size_t index) {
     LL_TRY_STATUS(scan.leap(~0ull, proven_));
   }
   proofs_from_ = std::min(proofs_from_, index);
+  return ok();
+}
+
+// A segment whose first write the disk lost has no header, but what came behind it tells of it.
+Status Examination::prove_by_records(const SegmentFacts& facts) {
+  if (!log_.log) return ok();
+  auto segment = SegmentReader::open_headless(disk_, path_of(facts), *log_.log, facts.number);
+  if (!segment && segment.fault().code() == FaultCode::not_found) return ok();
+  if (!segment) return segment.fault();
+  if (!*segment) return ok();
+  BatchScan scan(**segment, batches_offset - block_size, {});
+  // One that was never begun is all zeros: only its first part is read.
+  LL_TRY(any, scan.leap(0, proven_, headless_look_bytes));
+  if (any) LL_TRY_STATUS(scan.leap(~0ull, proven_));
   return ok();
 }
 
@@ -327,6 +347,7 @@ Status Examination::scan_segment(size_t index) {
   auto segment = SegmentReader::open(disk_, path_of(facts));
   if (!segment && segment.fault().code() != FaultCode::corrupted) return segment.fault();
   trouble_ = segment ? strangeness_of(facts, segment->header()) : segment.fault().message();
+  if (!segment) return prove_by_records(facts);
   if (!trouble_.empty()) return ok();  // the next one shows what is missing
   log_.log = segment->header().log;
   if (segment->is_header_damaged()) {

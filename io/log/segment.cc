@@ -41,6 +41,20 @@ Result<SegmentReader> SegmentReader::open(Disk& disk, const std::string& path) {
   return segment;
 }
 
+Result<std::optional<SegmentReader>> SegmentReader::open_headless(Disk& disk,
+                                                                  const std::string& path,
+                                                                  LogId log, uint64_t number) {
+  LL_TRY(file, disk.open(path, DiskAccess::read));
+  LL_TRY(bytes, file->size());
+  if (!is_segment_size(bytes)) return std::optional<SegmentReader>();
+  SegmentReader segment(std::move(file));
+  segment.header_.log = log;
+  segment.header_.number = number;
+  segment.header_.segment_bytes = bytes;
+  segment.header_damaged_ = true;
+  return std::optional<SegmentReader>(std::move(segment));
+}
+
 Result<std::optional<Index>> SegmentReader::read_index(std::string& why) {
   const uint64_t size = footer_bytes(header_.segment_bytes);
   LL_TRY(blocks, bytes(footer_offset(header_.segment_bytes), size, true));
@@ -131,8 +145,8 @@ Result<std::optional<BatchRecord>> BatchScan::next_record() {
   return std::optional<BatchRecord>();
 }
 
-Result<bool> BatchScan::leap(uint64_t position_min, LogPlace& durable) {
-  const uint64_t end = footer_offset(segment_->header().segment_bytes);
+Result<bool> BatchScan::leap(uint64_t position_min, LogPlace& durable, uint64_t upto) {
+  const uint64_t end = std::min(footer_offset(segment_->header().segment_bytes), upto);
   bool found = false;
   uint64_t found_offset = offset_;
   Expected found_expected = expected_;

@@ -20,6 +20,11 @@ class SegmentReader {
   // those of reading.
   static Result<SegmentReader> open(Disk& disk, const std::string& path);
 
+  // One whose header cannot be used, to be read as if it were segment `number` of `log`: its records
+  // say themselves whether they are. None: it has not the size of a segment.
+  static Result<std::optional<SegmentReader>> open_headless(Disk& disk, const std::string& path,
+                                                            LogId log, uint64_t number);
+
   const SegmentHeader& header() const { return header_; }
   const std::string& path() const { return file_->path(); }
   // One of the two copies of the header is damaged.
@@ -72,8 +77,8 @@ class BatchScan {
   Result<std::optional<BatchRecord>> next_record();
   // Goes to the first whole batch behind offset() that begins at `position_min` or later: true, and
   // next() finds it. `durable` becomes the furthest place that any record on the way was issued
-  // behind.
-  Result<bool> leap(uint64_t position_min, LogPlace& durable);
+  // behind. Looks no further than offset `upto`.
+  Result<bool> leap(uint64_t position_min, LogPlace& durable, uint64_t upto = ~0ull);
 
   uint64_t offset() const { return offset_; }
   const Expected& expected() const { return expected_; }

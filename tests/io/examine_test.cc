@@ -377,6 +377,29 @@ TEST_F(Examine, ASegmentWithoutItsPlaceInItsNameCounts) {
   expect_whole();
 }
 
+// The disk lost the first write of the last segment: both headers and the first batch. What came
+// behind it was issued when messages of it were durable, and says so.
+TEST_F(Examine, ASegmentThatLostItsHeadersIsMissedAllTheSame) {
+  maker_.manifest(maker_.start_of(2));
+  const auto& batches = maker_.batches();
+  const auto second = std::find_if(batches.begin(), batches.end(),
+                                   [&](const auto& batch) { return batch.segment == 2; }) +
+                      1;
+  const std::string named = maker_.path(2);
+  const std::string bare = maker_.options().folder + "/3.segment";
+  for (const bool has_place : {true, false}) {
+    put();
+    image_.overwrite(named, 0, std::vector<std::byte>(second->offset));
+    lose_footer(2);
+    if (!has_place) image_.rename(named, bare);
+    const LogFacts facts = open();
+    ASSERT_EQ(facts.gaps.size(), 1u);
+    EXPECT_EQ(facts.gaps[0].from, maker_.start_of(2));
+    EXPECT_EQ(facts.gaps[0].to, batches.back().start);
+    EXPECT_EQ(facts.end, batches.back().start);
+  }
+}
+
 TEST_F(Examine, OtherFilesAreStrangers) {
   put();
   image_.put(maker_.options().folder + "/notes.txt", {});

@@ -474,7 +474,6 @@ void LogLife::complete(const io::WriteDone& done) {
   if (was_lost && !slot.is_footer && !hit_at_) {
     dies_soon_ = random_.coin();
     hit_at_ = slot.start;
-    hit_number_ = slot.is_first ? slot.number : 0;
   }
   const LogPlace before = log_->durable();
   const bool had_failed = log_->failed().has_value();
@@ -492,7 +491,7 @@ void LogLife::complete(const io::WriteDone& done) {
 
 // What is on the disk since the disk lied, and says how far it was.
 void LogLife::prove(const Slot& slot) {
-  const bool counts = hit_at_ && slot.issued_after == mishaps_ && slot.number != hit_number_;
+  const bool counts = hit_at_ && slot.issued_after == mishaps_;
   if (counts && slot.durable.position > proven_.position) proven_ = slot.durable;
 }
 

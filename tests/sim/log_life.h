@@ -169,7 +169,6 @@ class LogLife {
   uint64_t dead_at_ = 0;  // from this operation on the process is dead; 0: it lives
   bool is_dead_ = false;
   std::optional<io::LogPlace> hit_at_;  // the first batch that the disk lost
-  uint64_t hit_number_ = 0;             // of its segment, when that lost its header; else 0
   io::LogPlace proven_;                 // by what was written since
 };
 
