@@ -14,6 +14,10 @@ namespace loopline::io {
 namespace {
 
 constexpr size_t in_flight_max = 4;  // of one log: more gains nothing (LOG.md: 2-4)
+// Smaller batches wait for the one in flight, and for those who answer to the one before: a commit
+// costs the same up to 64 KiB, and a disk without FUA does small ones no faster side by side.
+constexpr uint64_t worth_a_commit = 64u << 10;
+constexpr uint64_t gather_ns_max = 20'000;
 constexpr uint64_t idle_after_ns = 1'000'000'000;
 constexpr uint64_t look_again_ns = 100'000'000;
 constexpr uint32_t flusher_bit = 1;  // of a bell's sleepers; others may use it too
@@ -137,6 +141,7 @@ void FlushLog::go_on_in_successor() {
 // Whether there is a run, and room for it.
 bool FlushLog::find_run(uint64_t now_ns) {
   if (run_.bytes == 0) {
+    if (!cursor_->ready()) return false;  // no segment is begun for nothing
     const uint64_t room = log_->room(shm::unit_size, now_ns);
     // Without room we look for a message all the same: it tells starving from having nothing to do.
     auto run = cursor_->next(std::min(std::max<uint64_t>(room, shm::unit_size), batch_bytes_max));
@@ -159,15 +164,31 @@ void FlushLog::send(Storage& storage, FlushSlots& slots, uint64_t now_ns) {
                                      run_.timestamp_max, ring_->header().uuid[0]};
   storage.submit(log_->lay_out(batch, hash, buffer, slot, now_ns));
   if (run_.sealed) sealed_end_ = log_->end();
+  last_bytes_ = run_.bytes;
+  gathers_since_ns_ = 0;
   run_ = {};
   last_sent_ns_ = monotonic_ns();
+}
+
+// Whether more is likely to come before the disk could begin. Who publishes in step with what is
+// durable sends as much as before as soon as it knows: its first message alone would be a commit of
+// its own, and all others would wait for that one too.
+bool FlushLog::is_gathering() {
+  if (run_.bytes != 0) return false;
+  const uint64_t there = frontier() - cursor_->at().first;
+  if (there == 0 || there >= worth_a_commit) return false;
+  if (log_->in_flight() != 0) return true;
+  if (there >= last_bytes_) return false;
+  const uint64_t now = monotonic_ns();
+  if (gathers_since_ns_ == 0) gathers_since_ns_ = now;
+  return now - gathers_since_ns_ < gather_ns_max;
 }
 
 bool FlushLog::submit(Storage& storage, FlushSlots& slots, uint64_t now_ns) {
   bool any = false;
   if (source_.flush_interval_ns != 0 && monotonic_ns() < next_commit_ns_) return false;
   while (!failed_ && !is_over_ && !sealed_end_ && log_->in_flight() < in_flight_max &&
-         slots.has_free() && find_run(now_ns)) {
+         slots.has_free() && !is_gathering() && find_run(now_ns)) {
     send(storage, slots, now_ns);
     any = true;
   }
@@ -201,14 +222,16 @@ void FlushLog::look_after(Storage& storage, FlushSlots& slots, uint64_t now_ns) 
   ++footers_;
 }
 
-bool FlushLog::prepare_to_sleep(std::vector<BellTicket>& bells, uint64_t now_ns) {
+bool FlushLog::prepare_to_sleep(std::vector<BellTicket>& bells) {
   const bool could_help = !failed_ && !is_over_ && !sealed_end_ && run_.bytes == 0 &&
                           log_->in_flight() < in_flight_max && monotonic_ns() >= next_commit_ns_;
   if (!could_help) return true;
+  // What is there goes out when a write is done, or in a moment.
+  if (is_gathering()) return log_->in_flight() != 0;
   const Status cleaned = cursor_->clean_up_ahead();
   if (!cleaned) fail(cleaned.fault());
   const uint32_t ticket = shm::prepare_to_park(cursor_->bell(), flusher_bit);
-  if (find_run(now_ns)) return false;
+  if (cursor_->ready()) return false;
   bells.push_back({&cursor_->bell(), ticket});
   return true;
 }

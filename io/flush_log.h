@@ -43,7 +43,7 @@ class FlushLog {
   void look_after(Storage& storage, FlushSlots& slots, uint64_t now_ns);
   // Adds the bell to sleep by, if one could help, its ticket drawn before the last look. False:
   // there is something to send.
-  bool prepare_to_sleep(std::vector<BellTicket>& bells, uint64_t now_ns);
+  bool prepare_to_sleep(std::vector<BellTicket>& bells);
   // When it wants to be looked at again without a bell, monotonic.
   uint64_t due_ns() const;
 
@@ -63,6 +63,7 @@ class FlushLog {
   FlushLog(const FlushSource& source, std::shared_ptr<shm::Attached> ring,
            std::unique_ptr<LogWriter> log)
       : source_(source), ring_(std::move(ring)), log_(std::move(log)) {}
+  bool is_gathering();
   bool find_run(uint64_t now_ns);
   void send(Storage& storage, FlushSlots& slots, uint64_t now_ns);
   Status catch_up_cursor();
@@ -77,6 +78,8 @@ class FlushLog {
   std::unique_ptr<LogWriter> log_;
   shm::FlushRun run_;                   // found, and not sent yet
   std::optional<LogPlace> sealed_end_;  // the ring ends here, and all of it was sent
+  uint64_t last_bytes_ = 0;             // of the batch sent last
+  uint64_t gathers_since_ns_ = 0;       // monotonic; 0: it does not
   bool is_starved_ = false;             // there is a run, and no room for it
   bool is_over_ = false;
   uint32_t footers_ = 0;  // in flight

@@ -208,13 +208,13 @@ void Flusher::look_after(uint64_t now_ns) {
   logs_.erase(std::remove_if(logs_.begin(), logs_.end(), over), logs_.end());
 }
 
-void Flusher::sleep(uint64_t now_ns) {
+void Flusher::sleep() {
   std::vector<BellTicket> bells;
   bells.push_back({&call_bell_, shm::prepare_to_park(call_bell_, 1)});
   bells.push_back({&chores_.bell(), shm::prepare_to_park(chores_.bell(), 1)});
   uint64_t deadline_ns = monotonic_ns() + sleep_max_ns;
   for (const auto& log : logs_) {
-    if (!log->prepare_to_sleep(bells, now_ns)) return;
+    if (!log->prepare_to_sleep(bells)) return;
     deadline_ns = std::min(deadline_ns, log->due_ns());
   }
   if (has_calls_.load(std::memory_order_acquire)) return;  // acquire [calls]: the last look
@@ -237,7 +237,7 @@ void Flusher::run() {
     if (any) spin_until_ns_ = now + shm::spin_budget_ns;
     const bool may_spin = options_.wait == shm::WaitKind::spin ||
                           (options_.wait == shm::WaitKind::adaptive && now < spin_until_ns_);
-    if (!any && !may_spin) sleep(now_ns);
+    if (!any && !may_spin) sleep();
     // The disk's completions run on this core too: who spins without manners waits for the end of
     // its own time slice (p50 3.5 ms instead of 0.14).
     if (!any && may_spin && ++idle_rounds % yield_every == 0) ::sched_yield();

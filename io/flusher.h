@@ -78,7 +78,7 @@ class Flusher {
   bool reap();
   bool step(uint64_t now_ns);
   void look_after(uint64_t now_ns);
-  void sleep(uint64_t now_ns);
+  void sleep();
   Status close_log(FlushLog& log);
 
   FlusherOptions options_;

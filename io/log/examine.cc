@@ -415,8 +415,11 @@ void Examination::finish() {
   log_.is_closed = manifest.is_closed != 0 && manifest.durable == log_.end && !log_.is_cut;
   if (log_.segments.empty()) return;
   const SegmentFacts& last = log_.segments.back();
-  log_.is_closed = log_.is_closed && last.number == manifest.last_number &&
-                   last.end_offset == manifest.end_offset && last.end == log_.end;
+  // None was open when the last one was full: then its footer says where it ends.
+  const bool is_its_end =
+      last.end_offset == manifest.end_offset || (manifest.end_offset == 0 && last.is_sealed);
+  log_.is_closed = log_.is_closed && last.number == manifest.last_number && is_its_end &&
+                   last.end == log_.end;
 }
 
 Result<LogFacts> Examination::run() {

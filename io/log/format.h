@@ -147,7 +147,7 @@ struct Manifest {
   LogPlace first;         // where the log begins now
   LogPlace durable;       // of the log when this was written
   uint64_t last_number;   // of the segment that holds its end; 0: none yet
-  uint64_t end_offset;    // there
+  uint64_t end_offset;    // there; 0: its footer says
   uint64_t chain;
   uint64_t time_mark;
   uint64_t written_ns;  // UTC

@@ -20,8 +20,8 @@ class SegmentReader {
   // those of reading.
   static Result<SegmentReader> open(Disk& disk, const std::string& path);
 
-  // One whose header cannot be used, to be read as if it were segment `number` of `log`: its records
-  // say themselves whether they are. None: it has not the size of a segment.
+  // One whose header cannot be used, read as if it were segment `number` of `log`: its records say
+  // themselves whether they are. None: it has not the size of a segment.
   static Result<std::optional<SegmentReader>> open_headless(Disk& disk, const std::string& path,
                                                             LogId log, uint64_t number);
 
