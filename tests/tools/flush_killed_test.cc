@@ -31,6 +31,7 @@ using testing::IsEmpty;
 using namespace std::chrono_literals;
 using namespace loopline::literals;
 
+constexpr int idle_max = 20;  // seconds
 constexpr int kills_by_default = 20;
 constexpr useconds_t youth_us_max = 60'000;  // starting and recovery, when the machine is idle
 constexpr useconds_t work_us_max = 60'000;
@@ -179,7 +180,11 @@ class Traffic {
       live_.take(message);
     };
     int idle_count = 0;
-    while (!has_all() && idle_count < 20) {
+    const auto is_over = [&] {
+      // What retention dropped may be the last that a writer sent.
+      return has_all() || idle_count == idle_max || (live_.missed() != 0 && idle_count == 2);
+    };
+    while (!is_over()) {
       const auto more = consumer.wait(1s);
       const auto polled = more ? consumer.poll(take) : Result<size_t>(more.fault());
       if (!polled) {
@@ -187,7 +192,7 @@ class Traffic {
         return;
       }
       note(consumer.gap());
-      idle_count = *polled != 0 ? 0 : idle_count + 1;
+      idle_count = *polled == 0 && writers_left_ == 0 ? idle_count + 1 : 0;
     }
   }
 
@@ -271,7 +276,10 @@ TEST_F(KilledFlush, LosesNothingRepeatsNothingAndLeavesNothingBehind) {
     EXPECT_EQ(traffic->live().wrong(), "") << traffic->name();
     for (size_t writer = 0; writer < writers_each; ++writer) {
       EXPECT_GT(traffic->durable(writer), 0u) << traffic->name();
-      EXPECT_EQ(traffic->live().last(writer), traffic->durable(writer)) << traffic->name();
+      const bool may_miss = traffic == &dropped && traffic->live().missed() != 0;
+      EXPECT_TRUE(may_miss || traffic->live().last(writer) == traffic->durable(writer))
+          << traffic->name() << " has " << traffic->live().last(writer) << " of "
+          << traffic->durable(writer);
     }
     traffic->close();
   }
