@@ -91,7 +91,11 @@ function(ll_test name)
     # EXPECT_ is long and not worth optimising: -O2 takes twice the time of -O1, and with sanitizers
     # that takes twice the time of -O0. What is tested keeps its own. Several files are compiled as
     # one, so that headers are read once: their unnamed namespaces are one, too.
-    target_compile_options(${name} PRIVATE $<IF:$<BOOL:${LL_SANITIZE}>,-O0,-O1>)
+    if(LL_SANITIZE)
+      target_compile_options(${name} PRIVATE -O0)
+    else()
+      target_compile_options(${name} PRIVATE -O1)
+    endif()
     set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
     target_link_libraries(${name} PRIVATE GTest::gmock GTest::gtest GTest::gtest_main)
     target_compile_definitions(${name} PRIVATE LL_SOURCE_DIR="${PROJECT_SOURCE_DIR}"

@@ -68,6 +68,7 @@ Result<std::span<const std::byte>> SegmentReader::bytes(uint64_t offset, uint64_
   if (fresh || !is_there) LL_TRY_STATUS(fill_window(offset, end, fresh));
   const uint64_t before = offset - window_offset_;
   const uint64_t there = window_bytes_ - std::min(window_bytes_, before);
+  if (there == 0) return std::span<const std::byte>();
   return std::span<const std::byte>(window_.data() + before, std::min(size, there));
 }
 
@@ -81,7 +82,7 @@ Status SegmentReader::fill_window(uint64_t offset, uint64_t end, bool fresh) {
   const uint64_t wanted = std::min(std::max(round_up(end - from, block_size), ahead_bytes_),
                                    round_up(most, block_size));
   const uint64_t kept = goes_on ? window_end - from : 0;
-  const std::byte* const kept_bytes = window_.data() + (from - window_offset_);
+  const std::byte* const kept_bytes = window_.data() + (goes_on ? from - window_offset_ : 0);
   AlignedBytes larger;
   if (wanted > window_.size()) larger = AlignedBytes(wanted);
   std::byte* const to = larger.size() != 0 ? larger.data() : window_.data();
