@@ -153,6 +153,8 @@ Result<size_t> CatchUp::read(std::span<shm::FrameView> views, shm::Consumer& rin
         frame_at_ = step.gap.to;
         break;
       case io::LogReader::Step::Kind::batch:
+        // It may begin before where we stand: what was handed out, or told missing, stays so.
+        sequence_min_ = std::max(sequence_min_, frame_at_.sequence);
         frames_ = step.frames;
         frame_at_ = step.record.start;
         break;
