@@ -44,22 +44,9 @@ int error_of(const Fault& fault) {
   }
 }
 
-// The oldest ring of the partition that is not wholly on disk.
 Result<std::shared_ptr<shm::Attached>> ring_to_flush(const FlushSource& source) {
-  LL_TRY(roster, source.directory.roster());
-  LL_TRY(generations, source.directory.generations(source.name, source.partition));
-  for (const uint32_t generation : generations) {
-    auto mapping = source.directory.attach_generation(source.name, source.partition, generation,
-                                                      shm::Access::produce);
-    if (!mapping && mapping.fault().code() == FaultCode::not_found) continue;
-    if (!mapping) return mapping.fault();
-    auto ring = shm::Attached::make(std::move(*mapping), roster, source.directory);
-    const Pair durable = shm::durable_of(ring->ring());
-    if (durable.first != shm::no_cursor.first && durable.first != 0) return ring;
-  }
-  return Fault(FaultCode::not_found, "partition " + std::to_string(source.partition) +
-                                         " of station \"" + source.name.text() +
-                                         "\" has no ring to flush");
+  return shm::oldest_not_on_disk(source.directory, source.name, source.partition,
+                                 shm::Access::produce);
 }
 
 }  // namespace

@@ -12,6 +12,23 @@
 
 namespace loopline::shm {
 
+Result<std::shared_ptr<Attached>> oldest_not_on_disk(const Directory& directory,
+                                                     const StationName& name, uint32_t partition,
+                                                     Access access) {
+  LL_TRY(roster, access == Access::look ? directory.roster_to_look() : directory.roster());
+  LL_TRY(generations, directory.generations(name, partition));
+  for (const uint32_t generation : generations) {
+    auto mapping = directory.attach_generation(name, partition, generation, access);
+    if (!mapping && mapping.fault().code() == FaultCode::not_found) continue;  // on disk since
+    if (!mapping) return mapping.fault();
+    auto ring = Attached::make(std::move(*mapping), roster, directory);
+    const Pair durable = durable_of(ring->ring());
+    if (durable.first != no_cursor.first && durable.first != 0) return ring;
+  }
+  return Fault(FaultCode::not_found, "partition " + std::to_string(partition) + " of station \"" +
+                                         name.text() + "\" has no ring that is to go to disk");
+}
+
 Result<FlushCursor> FlushCursor::open(std::shared_ptr<Attached> attached) {
   FlushCursor cursor;
   cursor.attached_ = std::move(attached);

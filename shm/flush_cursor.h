@@ -46,6 +46,12 @@ inline Pair frontier_of(const Ring& ring) {
   return ring.control->hint.pair.load(std::memory_order_acquire);  // acquire [hint]
 }
 
+// The oldest ring of a partition that is not wholly on disk. Faults: not_found (there is none, as
+// in memory), those of attaching.
+Result<std::shared_ptr<Attached>> oldest_not_on_disk(const Directory& directory,
+                                                     const StationName& name, uint32_t partition,
+                                                     Access access);
+
 class FlushCursor {
  public:
   // Takes over at `durable`, and says that we flush. Faults: unsupported (a memory station),

@@ -27,31 +27,37 @@ Result<LogReader> LogReader::open(Disk& disk, const std::string& log_folder) {
 
 // ---- which segments there are -----------------------------------------------
 
-Status LogReader::look_at(const std::string& file, std::vector<Known>& found,
-                          uint64_t first_number) const {
+// False: it was renamed or dropped since it was listed.
+Result<bool> LogReader::look_at(const std::string& file, std::vector<Known>& found,
+                                uint64_t first_number) const {
   const auto name = parse_segment_name(file);
-  if (!name || name->number < first_number) return ok();
+  if (!name || name->number < first_number) return true;
   Known known{file, name->number, name->start.value_or(LogPlace{})};
   if (!name->start) {
     // Begun a moment ago, or not yet.
     auto segment = SegmentReader::open(*disk_, folder_ + "/" + file);
-    if (!segment && is_moved(segment.fault())) return ok();
+    if (!segment && is_moved(segment.fault())) {
+      return segment.fault().code() != FaultCode::not_found;
+    }
     if (!segment) return segment.fault();
-    if (segment->header().number != name->number) return ok();
+    if (segment->header().number != name->number) return true;
     known.start = segment->header().start;
   }
   found.push_back(std::move(known));
-  return ok();
+  return true;
 }
 
-Status LogReader::look() {
+// Whether it saw all: a file that is renamed meanwhile may be listed by neither name.
+Result<bool> LogReader::look() {
   LL_TRY(files, disk_->list(folder_));
   auto manifest = load_manifest(*disk_, folder_);
   if (!manifest && manifest.fault().code() != FaultCode::not_found) return manifest.fault();
   const bool is_known = manifest && manifest->manifest;
   std::vector<Known> found;
+  bool saw_all = true;
   for (const std::string& file : files) {
-    LL_TRY_STATUS(look_at(file, found, is_known ? manifest->manifest->first_number : 1));
+    LL_TRY(is_there, look_at(file, found, is_known ? manifest->manifest->first_number : 1));
+    saw_all = saw_all && is_there;
   }
   std::stable_sort(found.begin(), found.end(),
                    [](const Known& a, const Known& b) { return a.number < b.number; });
@@ -68,7 +74,8 @@ Status LogReader::look() {
   begin_ = is_known            ? manifest->manifest->first
            : segments_.empty() ? LogPlace{shm::unit_size, 1}
                                : segments_.front().start;
-  return ok();
+  LL_TRY(again, disk_->list(folder_));
+  return saw_all && again == files;
 }
 
 void LogReader::leave() {
@@ -253,7 +260,13 @@ Result<LogReader::Step> LogReader::explain(LogPlace upto) {
   }
   std::string why = "a segment is missing";
   std::optional<LogPlace> found;
+  bool is_at_its_end = false;
   if (segment_) {
+    std::string no_matter;
+    LL_TRY(index, segment_->read_index(no_matter));
+    is_at_its_end = index && index->footer.end == at_;
+  }
+  if (segment_ && !is_at_its_end) {
     why = "segment " + std::to_string(segments_[current_].number) + ", offset " +
           std::to_string(scan_->offset()) + ": " + scan_->why();
     LogPlace durable;
@@ -270,14 +283,20 @@ Result<LogReader::Step> LogReader::explain(LogPlace upto) {
   return gap_to(*found, std::move(why));
 }
 
+// A gap is told only by one who saw all files at once.
 Result<LogReader::Step> LogReader::next(LogPlace upto) {
-  for (int count = 0;; ++count) {
+  bool saw_all = false;
+  for (int count = 0; count < looks_max; ++count) {
     LL_TRY(step, read(upto));
     if (step) return std::move(*step);
-    if (count == 2) return explain(upto);
+    if (saw_all) return explain(upto);
     leave();
-    LL_TRY_STATUS(look());
+    LL_TRY(is_calm, look());
+    saw_all = is_calm;
   }
+  Step later;
+  later.kind = Step::Kind::later;
+  return later;
 }
 
 }  // namespace loopline::io

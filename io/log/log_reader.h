@@ -5,7 +5,7 @@
 //   for (;;) {
 //     LL_TRY(step, reader.next(durable));         never further than what is known to be durable
 //     batch: read_frame() over step.frames        gap: [gap.from, gap.to) cannot be read, and why
-//     end:   all before `durable` was handed out
+//     end:   all before `durable` was handed out  later: files are moved too fast to see them all
 //   }
 //
 // Files are renamed, dropped and used again meanwhile: what a batch does not prove of itself does
@@ -35,7 +35,7 @@ class LogReader {
   void seek_place(LogPlace place);
 
   struct Step {
-    enum class Kind { batch, gap, end };
+    enum class Kind { batch, gap, end, later };
     Kind kind = Kind::end;
     BatchRecord record{};
     std::span<const std::byte> frames;  // of a batch; valid until the next call
@@ -56,8 +56,9 @@ class LogReader {
     LogPlace start;
   };
   LogReader(Disk& disk, std::string folder) : disk_(&disk), folder_(std::move(folder)) {}
-  Status look();
-  Status look_at(const std::string& file, std::vector<Known>& found, uint64_t first_number) const;
+  Result<bool> look();
+  Result<bool> look_at(const std::string& file, std::vector<Known>& found,
+                       uint64_t first_number) const;
   Result<bool> open_segment(size_t index);
   Result<bool> enter();
   Status skip_in_segment(uint64_t sequence);

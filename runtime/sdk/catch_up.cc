@@ -27,28 +27,20 @@ Result<bool> CatchUp::open_log() {
   return true;
 }
 
-// The watermark of the oldest ring that is not wholly on disk; of the newest when all are.
+// The watermark of the oldest ring that is not wholly on disk: the newest ring always is one.
 Result<io::LogPlace> CatchUp::durable() {
-  for (int count = 0; count < 2; ++count) {
+  for (;;) {
     if (flushing_) {
       const Pair durable = shm::durable_of(flushing_->ring());
       if (durable.first != shm::no_cursor.first) return place_of(durable);
-      flushing_.reset();
     }
-    LL_TRY(roster, directory_.roster_to_look());
-    LL_TRY(generations, directory_.generations(name_, partition_));
-    for (const uint32_t generation : generations) {
-      auto mapping = directory_.attach_generation(name_, partition_, generation, shm::Access::look);
-      if (!mapping) continue;
-      auto ring = shm::Attached::make(std::move(*mapping), roster, directory_);
-      const Pair durable = shm::durable_of(ring->ring());
-      if (durable.first == 0 || durable.first == shm::no_cursor.first) continue;
-      flushing_ = ring;
-      break;
+    auto ring = shm::oldest_not_on_disk(directory_, name_, partition_, shm::Access::look);
+    if (!ring && is_absent(ring.fault())) {
+      return Fault(FaultCode::closed, "station \"" + name_.text() + "\" was removed");
     }
-    if (!flushing_) break;
+    if (!ring) return ring.fault();
+    flushing_ = std::move(*ring);
   }
-  return Fault(FaultCode::closed, "station \"" + name_.text() + "\" was removed");
 }
 
 Result<bool> CatchUp::begin_behind(const shm::Gap& gap) {
@@ -76,10 +68,6 @@ Status CatchUp::begin(From from, shm::Consumer& ring) {
   if (!found || log_->begin().sequence >= ring_first) return ok();
   uint64_t sequence = 0;
   if (from.kind() == From::Kind::sequence) sequence = from.value();
-  if (from.kind() == From::Kind::last) {
-    const uint64_t end = shm::frontier_of(ring.attached()->ring()).second;
-    sequence = end - std::min(end, from.value());
-  }
   if (sequence >= ring_first) return ok();
   if (from.kind() == From::Kind::time) {
     LL_TRY_STATUS(log_->seek_time(from.value()));
@@ -146,6 +134,7 @@ Result<size_t> CatchUp::read(std::span<shm::FrameView> views, shm::Consumer& rin
     LL_TRY(step, log_->next(upto));
     switch (step.kind) {
       case io::LogReader::Step::Kind::end:
+      case io::LogReader::Step::Kind::later:
         return size_t{0};
       case io::LogReader::Step::Kind::gap:
         if (gap_.count == 0) gap_.first = step.gap.from.sequence;

@@ -25,8 +25,8 @@ class CatchUp {
 
   // Whether messages come from the log now.
   bool is_active() const { return active_; }
-  // Decides where a new consumer, whose ring stands at its oldest message, begins. Faults: those of
-  // reading the log.
+  // Decides where a new consumer, whose ring stands at its oldest message, begins; `from` is not
+  // `last`. Faults: those of reading the log.
   Status begin(From from, shm::Consumer& ring);
   // The ring has lost messages, told as `gap`: true when the log is read for them. False: there is
   // no log, so that they are missing.

@@ -10,6 +10,7 @@
 #include "shm/attached.h"
 #include "shm/directory.h"
 #include "shm/edit.h"
+#include "shm/flush_cursor.h"
 #include "shm/owner.h"
 #include "shm/ring_header.h"
 #include "state.h"
@@ -41,6 +42,8 @@ struct Station::State {
 
   Result<std::shared_ptr<shm::Attached>> attach(shm::Access access, uint32_t partition);
   shm::RingHeader newest() const;
+  Result<std::shared_ptr<shm::Attached>> first_to_read(
+      From from, const std::shared_ptr<shm::Attached>& newest) const;
   std::unique_ptr<CatchUp> log_of(uint32_t partition) const;
 };
 
@@ -391,6 +394,23 @@ Result<Producer> Station::producer(const ProducerOptions& options) const {
   return Producer(std::move(state));
 }
 
+namespace {
+
+// `last`, counted from the end of the newest ring, for who begins in an older one or in the log.
+From sequence_for_last(From from, const shm::Attached& newest) {
+  if (from.kind() != From::Kind::last) return from;
+  const uint64_t end = shm::frontier_of(newest.ring()).second;
+  return From::sequence(end - std::min(end, from.value()));
+}
+
+// Who asks for as many as there are misses nothing that is not there.
+void forget_gap(CatchUp& log, shm::Consumer& ring) {
+  (void)log.take_gap();
+  (void)ring.take_gap();
+}
+
+}  // namespace
+
 Result<Consumer> Station::consumer(const ConsumerOptions& options) const {
   if (options.partition && *options.partition >= state_->partitions) {
     return Fault(FaultCode::not_found, "station \"" + state_->text + "\" has no partition " +
@@ -414,11 +434,31 @@ Result<Consumer> Station::consumer(const ConsumerOptions& options) const {
   for (uint32_t partition = begin; partition < end; ++partition) {
     LL_TRY(attached, state_->attach(shm::Access::consume, partition));
     auto log = state_->log_of(partition);
+    if (log) {
+      wanted.from = sequence_for_last(options.from, *attached);
+      LL_TRY(oldest, state_->first_to_read(wanted.from, attached));
+      attached = oldest;
+    }
     LL_TRY(ring, shm::Consumer::open(attached, wanted));
-    if (log) LL_TRY_STATUS(log->begin(options.from, ring));
+    if (log) LL_TRY_STATUS(log->begin(wanted.from, ring));
+    if (log && options.from.kind() == From::Kind::last) forget_gap(*log, ring);
     sources.push_back({std::move(ring), partition, false, std::move(log)});
   }
   return Consumer(std::make_unique<ConsumerState>(std::move(sources)));
+}
+
+// What an older ring still keeps from the disk is nowhere else.
+Result<std::shared_ptr<shm::Attached>> Station::State::first_to_read(
+    From from, const std::shared_ptr<shm::Attached>& newest) const {
+  const uint64_t newest_begin = newest->ring().window_start().second;
+  const bool is_late = from.kind() == From::Kind::latest ||
+                       (from.kind() == From::Kind::sequence && from.value() >= newest_begin);
+  if (is_late) return newest;
+  const uint32_t partition = newest->header().partition;
+  auto oldest = shm::oldest_not_on_disk(directory, station, partition, newest->mapping().access());
+  if (!oldest && oldest.fault().code() != FaultCode::not_found) return oldest.fault();
+  const bool is_older = oldest && (*oldest)->header().generation < newest->header().generation;
+  return is_older ? *oldest : newest;
 }
 
 std::unique_ptr<CatchUp> Station::State::log_of(uint32_t partition) const {

@@ -219,6 +219,7 @@ void read_to_end(LogReader& reader, LogPlace upto, const sim::Image& image) {
     const LogPlace before = reader.at();
     const auto step = reader.next(upto);
     if (!step || step->kind == LogReader::Step::Kind::end) return;
+    LL_CHECK(step->kind != LogReader::Step::Kind::later);  // nobody moves files
     LL_CHECK(reader.at().position > before.position);
     LL_CHECK(steps_left-- > 0);
     if (step->kind == LogReader::Step::Kind::gap) {

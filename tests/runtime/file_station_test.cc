@@ -1,4 +1,5 @@
 // File stations: durable when they say so, back when their rings are gone, read over disk and ring.
+#include <gmock/gmock.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -12,6 +13,8 @@
 
 namespace loopline {
 namespace {
+
+using testing::ElementsAreArray;
 
 using namespace std::chrono_literals;
 using namespace loopline::literals;
@@ -272,6 +275,50 @@ TEST_F(FileStationTest, AnEditedRingIsFlushedToItsEndAndFollowed) {
     if (*read == 0) must(consumer.wait(1s));
   }
   EXPECT_EQ(must(io::read_station_conf(data_, {"main", "orders"}))->ring.ring, 128_KiB);
+  stop();
+}
+
+// Rings that were sealed, and nobody flushes: what is in them is nowhere else.
+TEST_F(FileStationTest, BeginsInTheOldestRingThatIsNotOnDisk) {
+  const Station station = open_or_create("orders", options());
+  auto producer = must(station.producer());
+  uint64_t next = 1;
+  const auto publish_some = [&] {
+    for (int count = 0; count < 10; ++count) must(producer.publish_async(body(next++)));
+  };
+  for (const uint64_t ring : {128_KiB, 64_KiB}) {
+    publish_some();
+    StationOptions other;
+    other.ring = ring;
+    must(Station::edit("orders", other, dir()));
+  }
+  publish_some();
+  // A seal has a number too.
+  std::vector<uint64_t> numbers;
+  for (uint64_t sequence = 1; sequence <= 32; ++sequence) {
+    if (sequence != 11 && sequence != 22) numbers.push_back(sequence);
+  }
+  const auto expect_from = [&](From where, size_t first) {
+    auto consumer = from(station, where);
+    std::vector<uint64_t> seen;
+    while (seen.size() < numbers.size() - first) {
+      const auto message = must(consumer.take(5s));
+      ASSERT_TRUE(message) << "behind " << seen.size();
+      EXPECT_EQ(consumer.gap().count, 0u);
+      EXPECT_EQ(message->text(), body(first + seen.size() + 1));
+      seen.push_back(message->sequence());
+    }
+    EXPECT_THAT(seen,
+                ElementsAreArray(numbers.begin() + static_cast<ptrdiff_t>(first), numbers.end()));
+  };
+  expect_from(From::earliest, 0);
+  expect_from(From::sequence(5), 4);
+  expect_from(From::sequence(23), 20);
+  expect_from(From::last(12), 19);
+  expect_from(From::last(1000), 0);
+  flush();
+  expect_from(From::earliest, 0);
+  expect_from(From::last(3), 27);
   stop();
 }
 

@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "io/log/log_reader.h"
@@ -162,6 +164,9 @@ Status Verification::read() {
   for (;;) {
     LL_TRY(step, reader.next(upto_));
     if (step.kind == io::LogReader::Step::Kind::end) return ok();
+    if (step.kind == io::LogReader::Step::Kind::later) {
+      std::this_thread::sleep_for(std::chrono::nanoseconds(look_again_ns));
+    }
     if (step.kind == io::LogReader::Step::Kind::gap) met_.push_back(step.gap);
     if (step.kind == io::LogReader::Step::Kind::batch) {
       ++batches_;

@@ -1,0 +1,118 @@
+// LogReader beside one who moves the files: what it did not see all at once it does not call lost.
+#include "io/log/log_reader.h"
+
+#include <set>
+
+#include "log_fixture.h"
+#include "tests/support/must.h"
+
+namespace loopline::io {
+namespace {
+
+using test::must;
+
+// A disk on which files are listed late, and are gone when they are opened.
+class MovingDisk final : public Disk {
+ public:
+  explicit MovingDisk(sim::Image image) : disk_(std::move(image)) {}
+
+  std::string moved;       // this file
+  std::set<int> unlisted;  // is left out of these lists, the first is 0
+  std::set<int> unopened;  // and not found by these openings of it
+  int lists = 0, opened = 0;
+
+  Result<std::unique_ptr<DiskFile>> open(const std::string& path, DiskAccess access) override {
+    const bool is_it = !moved.empty() && path.ends_with("/" + moved);
+    if (is_it && unopened.contains(opened++)) return Fault(FaultCode::not_found, "moved");
+    return disk_.open(path, access);
+  }
+  Result<std::vector<std::string>> list(const std::string& folder) override {
+    LL_TRY(names, disk_.list(folder));
+    if (unlisted.contains(lists++)) std::erase(names, moved);
+    return names;
+  }
+  Status make_folder(const std::string& path) override { return disk_.make_folder(path); }
+  Status rename(const std::string& from, const std::string& to) override {
+    return disk_.rename(from, to);
+  }
+  Status remove(const std::string& path) override { return disk_.remove(path); }
+  Status remove_folder(const std::string& path) override { return disk_.remove_folder(path); }
+  Status sync_folder(const std::string& path) override { return disk_.sync_folder(path); }
+  Result<uint64_t> free_bytes(const std::string& folder) override {
+    return disk_.free_bytes(folder);
+  }
+  Result<std::unique_ptr<Lock>> lock(const std::string& path) override { return disk_.lock(path); }
+
+ private:
+  sim::SimDisk disk_;
+};
+
+class LogReaderTest : public LogFixture {
+ protected:
+  LogReaderTest() {
+    for (int segment = 0; segment < 3; ++segment) {
+      for (int batch = 0; batch < 4; ++batch) maker_.batch(3, 200);
+      maker_.seal();
+    }
+    maker_.close();
+    put();
+  }
+  std::string file_of(size_t segment) const {
+    const std::string path = maker_.path(segment);
+    return path.substr(path.rfind('/') + 1);
+  }
+  // Reads to the end, again and again while it is told to; what it saw, for people.
+  std::string read(MovingDisk& disk) const {
+    auto reader = must(LogReader::open(disk, maker_.options().folder));
+    int laters = 0;
+    for (size_t batches = 0;;) {
+      const auto step = must(reader.next(maker_.end()));
+      switch (step.kind) {
+        case LogReader::Step::Kind::end:
+          return std::to_string(batches) + " batches";
+        case LogReader::Step::Kind::gap:
+          return "a gap behind " + std::to_string(batches) + " batches: " + step.gap.why;
+        case LogReader::Step::Kind::later:
+          if (++laters == 100) return "never";
+          break;
+        case LogReader::Step::Kind::batch:
+          ++batches;
+      }
+    }
+  }
+};
+
+TEST_F(LogReaderTest, AFileThatIsRenamedWhileItIsListedIsNotMissing) {
+  for (size_t segment = 0; segment < 3; ++segment) {
+    for (int first = 0; first < 8; ++first) {
+      for (int count = 1; count < 40; count += 2) {
+        MovingDisk disk(image_);
+        disk.moved = file_of(segment);
+        // Not twice in one look: a file is renamed once, and then lies still.
+        for (int list = 0; list < count; ++list) disk.unlisted.insert(2 * (first + list));
+        EXPECT_EQ(read(disk), "12 batches") << segment << " " << first << " " << count;
+      }
+    }
+  }
+}
+
+TEST_F(LogReaderTest, AFileThatIsRenamedBeforeItIsOpenedIsNotMissing) {
+  image_.rename(maker_.path(2), maker_.options().folder + "/3.segment");
+  for (int first = 0; first < 8; ++first) {
+    for (int count = 1; count < 40; ++count) {
+      MovingDisk disk(image_);
+      disk.moved = "3.segment";
+      for (int opening = 0; opening < count; ++opening) disk.unopened.insert(first + opening);
+      EXPECT_EQ(read(disk), "12 batches") << first << " " << count;
+    }
+  }
+}
+
+TEST_F(LogReaderTest, AFileThatIsGoneIsAGap) {
+  image_.remove(maker_.path(1));
+  MovingDisk disk(image_);
+  EXPECT_EQ(read(disk), "a gap behind 4 batches: a segment is missing");
+}
+
+}  // namespace
+}  // namespace loopline::io
