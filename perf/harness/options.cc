@@ -27,7 +27,7 @@ const char* const usage =
   --repetitions N      runs to keep for each case and distance (7, durable 5; quick: 3 and 2)
   --budget TIME        stop after this time (330s, durable 450s; quick: 28s and 50s)
   --folder FOLDER      durable, behind, recovery: the disk that this is on (the build folder)
-  --bytes SIZE         behind: how far (10GB)
+  --bytes SIZE         behind: how far, such as 1GiB (10000000000)
   --ring SIZE          bytes of ring each subject gets, a power of two (1MiB)
   --cpus A,B           the two processors (the first two)
   --realtime           where both sides spin, go before all else on the machine (needs root)
