@@ -94,6 +94,7 @@ Result<bool> LogReader::open_segment(size_t index) {
     return false;
   }
   segment_ = std::make_unique<SegmentReader>(std::move(*segment));
+  segment_->read_in_small_pieces();
   scan_.emplace(*segment_, batches_offset, BatchScan::beginning(header));
   return true;
 }

@@ -90,9 +90,12 @@ Status SegmentReader::fill_window(uint64_t offset, uint64_t end, bool fresh) {
   if (larger.size() != 0) window_ = std::move(larger);
   window_offset_ = from;
   window_bytes_ = kept;
-  if (wanted <= kept) return ok();
-  LL_TRY(got, file_->read(from + kept, window_.span().subspan(kept, wanted - kept)));
-  window_bytes_ += got;
+  while (window_bytes_ < wanted) {
+    const uint64_t piece = std::min(wanted - window_bytes_, piece_bytes_);
+    LL_TRY(got, file_->read(from + window_bytes_, window_.span().subspan(window_bytes_, piece)));
+    window_bytes_ += got;
+    if (got < piece) break;
+  }
   return ok();
 }
 

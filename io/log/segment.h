@@ -32,6 +32,10 @@ class SegmentReader {
   // The footer and its index; none: not sealed, or `why` it cannot be used.
   Result<std::optional<Index>> read_index(std::string& why);
 
+  // For one who reads beside commits: not more than 192 KiB at a time. A disk without queues of its
+  // own lets a commit wait for whatever it is at (perf/durable).
+  void read_in_small_pieces() { piece_bytes_ = 192u << 10; }
+
   // The bytes at [offset, offset + size), fewer at the end of the file. Valid until the next call.
   // `fresh`: what was read ahead before does not count.
   Result<std::span<const std::byte>> bytes(uint64_t offset, uint64_t size, bool fresh = false);
@@ -46,7 +50,8 @@ class SegmentReader {
   AlignedBytes window_;  // what was read ahead
   uint64_t window_offset_ = 0;
   uint64_t window_bytes_ = 0;
-  uint64_t ahead_bytes_ = 0;  // how much is read at a time
+  uint64_t ahead_bytes_ = 0;      // how much is read at a time,
+  uint64_t piece_bytes_ = ~0ull;  // in pieces of so many
 };
 
 // What the next batch must go on from; its chain only when it is known.

@@ -91,12 +91,14 @@ void catch_up(Station& station, uint64_t last_sequence, CatchUpRun& run, std::at
   over.store(true, std::memory_order_release);  // release [over]: the run's figures
 }
 
-// The segments as bare files, on from where the last call ended.
+// The sealed segments as bare files, on from where the last call ended; the others are renamed yet.
 class RawSegments {
  public:
   explicit RawSegments(const std::string& folder) {
     for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-      if (entry.path().extension() == ".segment") files_.push_back(entry.path().string());
+      const std::string file = entry.path().filename().string();
+      const bool is_sealed = file.ends_with(".segment") && file.find('@') != std::string::npos;
+      if (is_sealed) files_.push_back(entry.path().string());
     }
     std::sort(files_.begin(), files_.end());
   }
@@ -133,7 +135,7 @@ Status run_round(FileStation& station, RawSegments& raw, BehindRound& round) {
   std::thread reader([&] { catch_up(station.station(), last, run, over); });
   // acquire [over]: the run's figures
   Status published = publish(station.producer(), round.beside,
-                                   [&] { return over.load(std::memory_order_acquire); });
+                             [&] { return over.load(std::memory_order_acquire); });
   reader.join();
   LL_TRY_STATUS(std::move(published));
   LL_TRY_STATUS(std::move(run.status));
@@ -228,7 +230,8 @@ Result<int> measure_behind(const Options& options, const std::vector<std::string
   LL_TRY(station, FileStation::start(bench.folder.path(), station_options, shm::WaitKind::park));
   const uint64_t fill_begin_ns = monotonic_ns();
   LL_TRY_STATUS(fill(station->producer(), options.bytes));
-  std::printf("filled     %s in %s\n", format_size(options.bytes).c_str(),
+  std::printf("filled     %s in %s\n",
+              (three_digits(static_cast<double>(options.bytes) / 1e9) + "GB").c_str(),
               format_duration_rounded(static_cast<double>(monotonic_ns() - fill_begin_ns)).c_str());
   std::fflush(stdout);
   RawSegments raw(station->log_folder());
