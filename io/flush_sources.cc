@@ -29,7 +29,7 @@ Result<std::vector<FlushSource>> sources_of(const shm::Directory& directory,
     log.spares = spares_folder(data);
     log.name = name;
     log.partition = partition;
-    log.id = conf->id;
+    log.id = log_of_partition(conf->id, partition);
     log.segment_bytes = conf->segment_bytes;
     log.retention = conf->retention;
     sources.push_back({directory, name, partition, std::move(log), conf->flush_interval_ns});

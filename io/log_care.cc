@@ -81,6 +81,13 @@ void LogWriter::post(std::function<std::function<void(LogWriter&)>()> work) {
   });
 }
 
+// Unless it is there, or being made, or the disk was full a moment ago.
+void LogWriter::make_next(uint64_t now_ns) {
+  // A clock that went back must not put off the next try by as much.
+  const bool is_time = now_ns >= try_again_ns_ || try_again_ns_ - now_ns > try_again_after_ns;
+  if (!next_ && !is_making_next_ && is_time) post_next(now_ns);
+}
+
 void LogWriter::post_next(uint64_t now_ns) {
   is_making_next_ = true;
   const uint64_t number = ++number_;
@@ -225,9 +232,7 @@ void LogWriter::post_punch(const SegmentFacts& facts) {
 
 void LogWriter::look_after(uint64_t now_ns, bool idle) {
   if (failed_) return;
-  // A clock that went back must not put off the next try by as much.
-  const bool is_time = now_ns >= try_again_ns_ || try_again_ns_ - now_ns > try_again_after_ns;
-  if (!next_ && !is_making_next_ && is_time) post_next(now_ns);
+  make_next(now_ns);
   if (is_writing_manifest_) return;
   const size_t count = droppable(now_ns);
   const bool is_behind = idle && in_flight_.empty() && manifest_.durable != durable_;

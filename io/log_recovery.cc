@@ -118,8 +118,18 @@ Status LogWriter::store_manifest_now(uint64_t now_ns, bool is_closed) {
   return store_manifest(disk_, options_.folder, manifest_);
 }
 
+// One that a killed writer had begun, and no batch came to: the next segment begins there again.
+bool LogWriter::is_superseded(const SegmentFacts& facts) const {
+  return facts.is_scanned && !facts.is_sealed && facts.batch_count == 0 && facts.start == end_ &&
+         !recovered_.is_closed && recovered_.gaps.empty();
+}
+
 void LogWriter::remember_segments() {
   for (const SegmentFacts& facts : recovered_.segments) {
+    if (is_superseded(facts)) {
+      recovered_.dropped.push_back(facts.file);
+      continue;
+    }
     KnownSegment known;
     known.file = facts.file;
     known.number = facts.number;

@@ -35,7 +35,7 @@ uint64_t LogWriter::room(uint64_t frame_bytes, uint64_t now_ns) {
     if (left >= sizeof(BatchRecord) + frame_bytes) return left - sizeof(BatchRecord);
   }
   // Small segments can be full before look_after() comes by: nobody waits for that.
-  if (!next_ && !is_making_next_ && now_ns >= try_again_ns_) post_next(now_ns);
+  make_next(now_ns);
   if (!next_ || frame_bytes > frame_bytes_max(options_.segment_bytes)) return 0;
   begin_segment(now_ns);
   return frame_bytes_max(options_.segment_bytes);

@@ -161,12 +161,14 @@ class LogWriter {
   Status store_manifest_now(uint64_t now_ns, bool is_closed);
   Status reopen_last();
   Status take_over_files();
+  bool is_superseded(const SegmentFacts& facts) const;
   void remember_segments();
   void begin_segment(uint64_t now_ns);
   void note_batch(OpenSegment& segment, const BatchRecord& record, uint64_t time_mark_before);
   void fail(Fault fault);
   KnownSegment* find_known(uint64_t number);
   void post(std::function<std::function<void(LogWriter&)>()> work);
+  void make_next(uint64_t now_ns);
   void post_next(uint64_t now_ns);
   void post_name(KnownSegment& known);
   void post_age(KnownSegment& known, uint64_t now_ns);

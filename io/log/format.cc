@@ -57,6 +57,12 @@ uint64_t footer_hash(SegmentFooter footer, std::span<const IndexEntry> entries) 
 
 }  // namespace
 
+LogId log_of_partition(const LogId& station, uint32_t partition) {
+  if (partition == 0) return station;
+  const uint64_t words[] = {station.words[0], station.words[1], partition};
+  return {{station.words[0], hash64(words, sizeof words)}};
+}
+
 void seal_bytes(SegmentHeader& header) { header.hash = hash_of(header); }
 void seal_bytes(BatchRecord& record) { record.hash = hash_of(record); }
 void seal_bytes(Manifest& manifest) { manifest.hash = hash_of(manifest); }

@@ -60,6 +60,10 @@ struct LogId {
   uint64_t words[2] = {0, 0};
   bool operator==(const LogId&) const = default;
 };
+// That of a partition: of the first the station's own, of each other one made from it. A file that
+// was a segment of one becomes a segment of another (spares), and is not to be taken for one before
+// it is begun anew.
+LogId log_of_partition(const LogId& station, uint32_t partition);
 
 struct SegmentHeader {
   uint64_t magic;

@@ -18,8 +18,10 @@ bool is_moved(const Fault& fault) {
 
 }  // namespace
 
-Result<LogReader> LogReader::open(Disk& disk, const std::string& log_folder) {
+Result<LogReader> LogReader::open(Disk& disk, const std::string& log_folder,
+                                  std::optional<LogId> id) {
   LogReader reader(disk, log_folder);
+  reader.id_ = id;
   LL_TRY_STATUS(reader.look());
   reader.at_ = reader.begin_;
   return reader;
@@ -40,7 +42,8 @@ Result<bool> LogReader::look_at(const std::string& file, std::vector<Known>& fou
       return segment.fault().code() != FaultCode::not_found;
     }
     if (!segment) return segment.fault();
-    if (segment->header().number != name->number) return true;
+    // A spare that was another log's, and is not begun yet.
+    if (!is_ours(segment->header()) || segment->header().number != name->number) return true;
     known.start = segment->header().start;
   }
   found.push_back(std::move(known));
@@ -53,6 +56,7 @@ Result<bool> LogReader::look() {
   auto manifest = load_manifest(*disk_, folder_);
   if (!manifest && manifest.fault().code() != FaultCode::not_found) return manifest.fault();
   const bool is_known = manifest && manifest->manifest;
+  if (is_known && !id_) id_ = manifest->manifest->log;
   std::vector<Known> found;
   bool saw_all = true;
   for (const std::string& file : files) {
@@ -90,9 +94,11 @@ Result<bool> LogReader::open_segment(size_t index) {
   if (!segment && is_moved(segment.fault())) return false;
   if (!segment) return segment.fault();
   const SegmentHeader& header = segment->header();
-  if (header.number != segments_[index].number || header.start != segments_[index].start) {
+  const Known& known = segments_[index];
+  if (!is_ours(header) || header.number != known.number || header.start != known.start) {
     return false;
   }
+  id_ = header.log;
   segment_ = std::make_unique<SegmentReader>(std::move(*segment));
   segment_->read_in_small_pieces();
   scan_.emplace(*segment_, batches_offset, BatchScan::beginning(header));

@@ -24,8 +24,10 @@ namespace loopline::io {
 
 class LogReader {
  public:
-  // Faults: not_found (no such log).
-  static Result<LogReader> open(Disk& disk, const std::string& log_folder);
+  // Which log it is, unless it is said, is told by its manifest, else by the first segment that is
+  // read. Faults: not_found (no such log).
+  static Result<LogReader> open(Disk& disk, const std::string& log_folder,
+                                std::optional<LogId> id = {});
 
   // To the message with this number, or the oldest behind it that is kept.
   Status seek(uint64_t sequence);
@@ -68,8 +70,11 @@ class LogReader {
   std::optional<LogPlace> bound() const;
   void leave();
 
+  bool is_ours(const SegmentHeader& header) const { return !id_ || header.log == *id_; }
+
   Disk* disk_;
   std::string folder_;
+  std::optional<LogId> id_;
   std::vector<Known> segments_;  // oldest first
   LogPlace begin_;
   LogPlace at_;

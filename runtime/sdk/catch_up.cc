@@ -20,7 +20,7 @@ bool is_absent(const Fault& fault) { return fault.code() == FaultCode::not_found
 // False: there is none yet.
 Result<bool> CatchUp::open_log() {
   if (log_) return true;
-  auto log = io::LogReader::open(io::posix_disk(), io::log_folder(data_, name_, partition_));
+  auto log = io::LogReader::open(io::posix_disk(), io::log_folder(data_, name_, partition_), id_);
   if (!log && is_absent(log.fault())) return false;
   if (!log) return log.fault();
   log_ = std::move(*log);

@@ -17,11 +17,14 @@ namespace loopline {
 
 class CatchUp {
  public:
-  CatchUp(shm::Directory directory, shm::StationName name, uint32_t partition, std::string data)
+  // `id`: of the partition's log.
+  CatchUp(shm::Directory directory, shm::StationName name, uint32_t partition, std::string data,
+          io::LogId id)
       : directory_(std::move(directory)),
         name_(std::move(name)),
         partition_(partition),
-        data_(std::move(data)) {}
+        data_(std::move(data)),
+        id_(id) {}
 
   // Whether messages come from the log now.
   bool is_active() const { return active_; }
@@ -49,6 +52,7 @@ class CatchUp {
   shm::StationName name_;
   uint32_t partition_;
   std::string data_;
+  io::LogId id_;
   bool active_ = false;
   std::optional<io::LogReader> log_;
   std::shared_ptr<shm::Attached> flushing_;  // the ring whose watermark counts

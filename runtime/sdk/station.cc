@@ -463,7 +463,9 @@ Result<std::shared_ptr<shm::Attached>> Station::State::first_to_read(
 
 std::unique_ptr<CatchUp> Station::State::log_of(uint32_t partition) const {
   if (first.storage != shm::Storage::file) return nullptr;
-  return std::make_unique<CatchUp>(directory, station, partition, data);
+  const io::LogId id{{first.log_uuid[0], first.log_uuid[1]}};
+  return std::make_unique<CatchUp>(directory, station, partition, data,
+                                   io::log_of_partition(id, partition));
 }
 
 const std::string& Station::name() const { return state_->text; }

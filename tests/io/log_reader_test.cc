@@ -62,8 +62,8 @@ class LogReaderTest : public LogFixture {
     return path.substr(path.rfind('/') + 1);
   }
   // Reads to the end, again and again while it is told to; what it saw, for people.
-  std::string read(MovingDisk& disk) const {
-    auto reader = must(LogReader::open(disk, maker_.options().folder));
+  std::string read(MovingDisk& disk, std::optional<LogId> id = {}) const {
+    auto reader = must(LogReader::open(disk, maker_.options().folder, id));
     int laters = 0;
     for (size_t batches = 0;;) {
       const auto step = must(reader.next(maker_.end()));
@@ -104,6 +104,28 @@ TEST_F(LogReaderTest, AFileThatIsRenamedBeforeItIsOpenedIsNotMissing) {
       disk.moved = "3.segment";
       for (int opening = 0; opening < count; ++opening) disk.unopened.insert(first + opening);
       EXPECT_EQ(read(disk), "12 batches") << first << " " << count;
+    }
+  }
+}
+
+// The next segment is a file that was dropped by another log; until its header is written it looks
+// like a segment of this number, and its places may be anywhere.
+TEST_F(LogReaderTest, ASpareThatIsNotBegunIsNoSegment) {
+  for (const bool has_manifest : {true, false}) {
+    for (const uint32_t batches_before : {0, 3, 9, 30}) {
+      sim::LogMaker::Options other;
+      other.id = log_of_partition(maker_.options().id, 1);
+      other.number = 4;
+      if (batches_before != 0) other.start = maker_.batches()[0].end;
+      sim::LogMaker stale(other);
+      for (uint32_t batch = 0; batch < 4; ++batch) stale.batch(batches_before + 1, 200);
+      put();
+      std::optional<LogId> id;  // as who reads beside a ring knows it
+      if (!has_manifest) id = maker_.options().id;
+      if (!has_manifest) image_.remove(maker_.manifest_path());
+      image_.put(maker_.options().folder + "/4.segment", stale.bytes(0));
+      MovingDisk disk(image_);
+      EXPECT_EQ(read(disk, id), "12 batches") << has_manifest << " " << batches_before;
     }
   }
 }

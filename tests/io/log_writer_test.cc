@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "io/log/manifest.h"
+#include "tests/sim/log_maker.h"
 #include "tests/sim/random.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_storage.h"
@@ -49,6 +50,29 @@ TEST_F(LogWriterTest, WritesNothingWhenTheRingCannotBeRead) {
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.fault().message(), "no ring");
   EXPECT_EQ(*disk_.list(options_.folder), std::vector<std::string>{"lock"});
+}
+
+// A killed writer had begun a segment, and no batch came to it.
+TEST_F(LogWriterTest, RemovesASegmentThatHoldsNothing) {
+  sim::LogMaker::Options made;
+  made.folder = options_.folder;
+  made.id = options_.id;
+  sim::LogMaker maker(made);
+  const LogPlace end = maker.batch(3, 200).seal().end();
+  maker.hole(1, 100);
+  ASSERT_EQ(maker.segment_count(), 2u);
+  sim::SimDisk disk(maker.image());
+  const auto opened = LogWriter::open(
+      disk, chores_, options_,
+      [&]() -> Result<RingAtOpen> {
+        return RingAtOpen{7, end};
+      },
+      1);
+  ASSERT_TRUE(opened) << opened.fault().message();
+  EXPECT_EQ((*opened)->durable(), end);
+  while (chores_.run_one()) chores_.collect();
+  EXPECT_THAT(*disk.list(options_.folder),
+              testing::ElementsAre("1@64@1.segment", "lock", "manifest"));
 }
 
 // Retention dropped all, and power went before the next segment had its name: a number that counts

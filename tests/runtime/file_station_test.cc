@@ -173,6 +173,20 @@ TEST_F(FileStationTest, EachPartitionComesBackBehindItsOwnLog) {
   stop();
 }
 
+// Else a spare that was a segment of one would be believed as one of the other.
+TEST_F(FileStationTest, EachPartitionIsALogOfItsOwn) {
+  StationOptions three = options();
+  three.partitions = 3;
+  const Station station = open_or_create("orders", three);
+  const auto directory = must(shm::Directory::open_or_create(instance().paths()));
+  const auto sources = must(io::sources_of(directory, data_, {"main", "orders"}));
+  ASSERT_EQ(sources.size(), 3u);
+  EXPECT_EQ(sources[0].log.id, must(io::read_station_conf(data_, {"main", "orders"}))->id);
+  EXPECT_NE(sources[0].log.id, sources[1].log.id);
+  EXPECT_NE(sources[0].log.id, sources[2].log.id);
+  EXPECT_NE(sources[1].log.id, sources[2].log.id);
+}
+
 TEST_F(FileStationTest, AConsumerThatFallsOutOfTheRingReadsOnFromDisk) {
   const Station station = open_or_create("orders", options());
   flush();

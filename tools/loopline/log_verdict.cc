@@ -158,7 +158,7 @@ bool Verification::is_refused() const {
 
 Status Verification::read() {
   if (facts_.end == LogPlace{}) return ok();
-  LL_TRY(reader, io::LogReader::open(io::posix_disk(), log_.folder));
+  LL_TRY(reader, io::LogReader::open(io::posix_disk(), log_.folder, facts_.log));
   const uint64_t begin = reader.begin().position;
   const double all = static_cast<double>(upto_.position - std::min(begin, upto_.position)) + 1;
   for (;;) {

@@ -125,7 +125,7 @@ Result<std::vector<LogToVerify>> logs_of(const Output& out, const StationVerifyA
     LogToVerify log;
     log.partition = index;
     log.folder = io::log_folder(data, name, index);
-    if (disk.conf) log.id = disk.conf->id;
+    if (disk.conf) log.id = io::log_of_partition(disk.conf->id, index);
     auto ring = viewer
                     ? viewer->on_its_way_to_disk(name, index)
                     : Result<std::optional<shm::RingSnapshot>>(std::optional<shm::RingSnapshot>());
