@@ -286,9 +286,11 @@ Result<bool> Examination::mend(size_t index, BatchScan& scan, LogPlace sealed_en
              std::to_string(scan.offset()) + ": " + scan.why();
   const uint64_t end_offset = scan.offset();
   prove(sealed_end);
-  LL_TRY(found, scan.leap(at.position + 1, proven_));
+  LL_TRY(leapt, scan.leap(at.position + 1, proven_));
   LL_TRY_STATUS(look_for_proof(index + 1));
   const LogPlace next = scan.expected().at;
+  // Behind the end that its footer says stands what a killed writer left there.
+  const bool found = leapt && (sealed_end == LogPlace{} || is_behind(sealed_end, next));
   const bool is_ours =
       index + 1 == log_.segments.size() || is_behind(log_.segments[index + 1].start, next);
   if (found && is_ours && !is_behind(next, proven_)) {
@@ -418,8 +420,8 @@ void Examination::finish() {
   // None was open when the last one was full: then its footer says where it ends.
   const bool is_its_end =
       last.end_offset == manifest.end_offset || (manifest.end_offset == 0 && last.is_sealed);
-  log_.is_closed = log_.is_closed && last.number == manifest.last_number && is_its_end &&
-                   last.end == log_.end;
+  log_.is_closed =
+      log_.is_closed && last.number == manifest.last_number && is_its_end && last.end == log_.end;
 }
 
 Result<LogFacts> Examination::run() {

@@ -84,6 +84,7 @@ Result<bool> LogReader::look() {
 
 void LogReader::leave() {
   scan_.reset();
+  sealed_end_.reset();
   segment_.reset();
 }
 
@@ -99,6 +100,9 @@ Result<bool> LogReader::open_segment(size_t index) {
     return false;
   }
   id_ = header.log;
+  std::string no_matter;
+  LL_TRY(sealed, segment->read_index(no_matter));
+  if (sealed) sealed_end_ = sealed->footer.end;
   segment_ = std::make_unique<SegmentReader>(std::move(*segment));
   segment_->read_in_small_pieces();
   scan_.emplace(*segment_, batches_offset, BatchScan::beginning(header));
@@ -242,6 +246,7 @@ Result<std::optional<LogReader::Step>> LogReader::read(LogPlace upto) {
     LL_TRY(opened, open_segment(current_ + 1));
     if (!opened) return std::optional<Step>();
   }
+  if (is_at_its_end()) return std::optional<Step>();
   const BatchScan before = *scan_;
   LL_TRY(batch, scan_->next());
   const LogPlace behind = scan_->expected().at;
@@ -267,18 +272,13 @@ Result<LogReader::Step> LogReader::explain(LogPlace upto) {
   }
   std::string why = "a segment is missing";
   std::optional<LogPlace> found;
-  bool is_at_its_end = false;
-  if (segment_) {
-    std::string no_matter;
-    LL_TRY(index, segment_->read_index(no_matter));
-    is_at_its_end = index && index->footer.end == at_;
-  }
-  if (segment_ && !is_at_its_end) {
+  if (segment_ && !is_at_its_end()) {
     why = "segment " + std::to_string(segments_[current_].number) + ", offset " +
           std::to_string(scan_->offset()) + ": " + scan_->why();
     LogPlace durable;
     LL_TRY(leapt, scan_->leap(at_.position + 1, durable));
     if (leapt) found = scan_->expected().at;
+    if (found && sealed_end_ && found->position >= sealed_end_->position) found.reset();
   }
   const auto next = std::find_if(segments_.begin(), segments_.end(), [&](const Known& known) {
     return known.start.position > at_.position;

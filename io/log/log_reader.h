@@ -68,6 +68,7 @@ class LogReader {
   Result<Step> explain(LogPlace upto);
   Step gap_to(LogPlace to, std::string why);
   std::optional<LogPlace> bound() const;
+  bool is_at_its_end() const { return sealed_end_ && at_.position >= sealed_end_->position; }
   void leave();
 
   bool is_ours(const SegmentHeader& header) const { return !id_ || header.log == *id_; }
@@ -81,6 +82,7 @@ class LogReader {
   size_t current_ = 0;
   std::unique_ptr<SegmentReader> segment_;  // where at_ is; null: to be looked for
   std::optional<BatchScan> scan_;
+  std::optional<LogPlace> sealed_end_;  // behind it stands what a killed writer left there
 };
 
 }  // namespace loopline::io

@@ -1,6 +1,8 @@
 // LogReader beside one who moves the files: what it did not see all at once it does not call lost.
 #include "io/log/log_reader.h"
 
+#include <gmock/gmock.h>
+
 #include <set>
 
 #include "log_fixture.h"
@@ -127,6 +129,33 @@ TEST_F(LogReaderTest, ASpareThatIsNotBegunIsNoSegment) {
       MovingDisk disk(image_);
       EXPECT_EQ(read(disk, id), "12 batches") << has_manifest << " " << batches_before;
     }
+  }
+}
+
+// A killed writer's last batches stand behind the end at which the segment was sealed by the next
+// one, whose own segment the disk lost: they were never acknowledged, and what was is missing.
+TEST_F(LogReaderTest, WhatStandsBehindTheEndOfASealedSegmentIsNotOfTheLog) {
+  sim::LogMaker sealed, whole;
+  for (int batch = 0; batch < 6; ++batch) {
+    if (batch < 4) sealed.batch(3, 200);
+    whole.batch(3, 200);
+  }
+  sealed.seal();
+  whole.manifest(whole.end());
+  const uint64_t footer = footer_offset(whole.options().segment_bytes);
+  std::copy(sealed.bytes(0).begin() + static_cast<ptrdiff_t>(footer), sealed.bytes(0).end(),
+            whole.bytes(0).begin() + static_cast<ptrdiff_t>(footer));
+  maker_ = whole;
+  put();
+  for (const auto& [flipped, batches] : {std::pair{5, 4}, {3, 3}, {5, 3}, {4, 3}}) {
+    flip_frames(static_cast<size_t>(flipped));
+    MovingDisk disk(image_);
+    EXPECT_THAT(read(disk), testing::StartsWith("a gap behind " + std::to_string(batches)));
+    sim::SimDisk facts_disk(image_);
+    const LogFacts facts = must(examine(facts_disk, whole.options().folder, {.everything = true}));
+    ASSERT_EQ(facts.gaps.size(), 1u);
+    EXPECT_EQ(facts.gaps[0].from, whole.batches()[static_cast<size_t>(batches)].start);
+    EXPECT_EQ(facts.gaps[0].to, whole.end());
   }
 }
 

@@ -1,6 +1,8 @@
 // LogReading: block by block through the segments that count.
 #include "log_reading.h"
 
+#include <algorithm>
+
 #include "shm/base/hash.h"
 
 namespace loopline::sim {
@@ -89,7 +91,9 @@ LogReading read_log(io::Disk& disk, const std::string& folder, const io::Examine
   const auto& segments = log.facts.segments;
   for (size_t index = 0; index < segments.size() && log.facts.log; ++index) {
     const bool is_last = index + 1 == segments.size();
-    const uint64_t bound = is_last ? log.facts.end.position : segments[index + 1].start.position;
+    uint64_t bound = is_last ? log.facts.end.position : segments[index + 1].start.position;
+    // Behind the end of a sealed one stands what a killed writer left there.
+    if (segments[index].is_sealed) bound = std::min(bound, segments[index].end.position);
     const Status taken = take_segment(disk, folder + "/" + segments[index].file, segments[index],
                                       *log.facts.log, bound, log.messages);
     if (!taken) log.wrong = taken.fault().message();
