@@ -51,6 +51,7 @@ class Examination {
   const ExamineOptions& options_;
   LogFacts log_;
   Expected expected_;
+  Cut cut_;
   std::string trouble_;  // why the last scan stopped before its segment's end; empty: it did not
   LogPlace proven_;      // the furthest place that anything seen so far says was durable
   size_t proofs_from_ = ~0ul;  // segments from this one on were asked for it
@@ -71,6 +72,7 @@ Status Examination::read_manifest() {
   // A new segment with a smaller number would count as dropped.
   log_.number = std::max(log_.manifest->first_number, uint64_t{1}) - 1;
   prove(log_.manifest->durable);
+  cut_ = {log_.manifest->epoch, log_.manifest->durable};
   return ok();
 }
 
@@ -313,7 +315,7 @@ Status Examination::walk(size_t index, SegmentReader& segment, const std::option
     log_.notes.push_back("segment " + std::to_string(facts.number) +
                          " does not go on from the chain of the one before");
   }
-  BatchScan scan(segment, batches_offset, expected);
+  BatchScan scan(segment, batches_offset, expected, cut_);
   trouble_.clear();
   for (;;) {
     facts.end = scan.expected().at;

@@ -57,6 +57,7 @@ Result<bool> LogReader::look() {
   if (!manifest && manifest.fault().code() != FaultCode::not_found) return manifest.fault();
   const bool is_known = manifest && manifest->manifest;
   if (is_known && !id_) id_ = manifest->manifest->log;
+  if (is_known) cut_ = {manifest->manifest->epoch, manifest->manifest->durable};
   std::vector<Known> found;
   bool saw_all = true;
   for (const std::string& file : files) {
@@ -105,7 +106,7 @@ Result<bool> LogReader::open_segment(size_t index) {
   if (sealed) sealed_end_ = sealed->footer.end;
   segment_ = std::make_unique<SegmentReader>(std::move(*segment));
   segment_->read_in_small_pieces();
-  scan_.emplace(*segment_, batches_offset, BatchScan::beginning(header));
+  scan_.emplace(*segment_, batches_offset, BatchScan::beginning(header), cut_);
   return true;
 }
 
@@ -127,7 +128,7 @@ Status LogReader::skip_in_segment(uint64_t sequence) {
         [&](const IndexEntry& entry) { return entry.start.sequence <= sequence; });
     if (behind != entries.begin()) {
       const IndexEntry& entry = *std::prev(behind);
-      scan_.emplace(*segment_, entry.offset, Expected{entry.start, {}, 0, entry.time_mark});
+      scan_.emplace(*segment_, entry.offset, Expected{entry.start, {}, 0, entry.time_mark}, cut_);
     }
   }
   for (;;) {
@@ -207,7 +208,7 @@ Status LogReader::seek_time(uint64_t time_ns) {
                              [&](const IndexEntry& entry) { return entry.time_mark < time_ns; });
     if (behind != entries.begin()) {
       const IndexEntry& entry = *std::prev(behind);
-      scan_.emplace(*segment_, entry.offset, Expected{entry.start, {}, 0, entry.time_mark});
+      scan_.emplace(*segment_, entry.offset, Expected{entry.start, {}, 0, entry.time_mark}, cut_);
     }
   }
   for (;;) {

@@ -78,6 +78,7 @@ class LogReader {
   std::optional<LogId> id_;
   std::vector<Known> segments_;  // oldest first
   LogPlace begin_;
+  Cut cut_;
   LogPlace at_;
   size_t current_ = 0;
   std::unique_ptr<SegmentReader> segment_;  // where at_ is; null: to be looked for

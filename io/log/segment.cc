@@ -108,6 +108,8 @@ Result<bool> BatchScan::is_next(const BatchRecord& record) {
   why_ = "it does not go on where the one before ended";
   if (record.start != expected_.at || record.epoch < expected_.epoch) return false;
   if (expected_.chain && record.chain != *expected_.chain) return false;
+  why_ = "a writer that was killed left it there";
+  if (cut_.is_stale(record)) return false;
   why_.clear();
   return true;
 }
@@ -159,7 +161,7 @@ Result<bool> BatchScan::leap(uint64_t position_min, LogPlace& durable, uint64_t 
     LL_TRY(record, record_here(false));
     if (!record || record->epoch < expected_.epoch) continue;
     if (record->durable.position > durable.position) durable = record->durable;
-    if (found || record->start.position < position_min) continue;
+    if (found || record->start.position < position_min || cut_.is_stale(*record)) continue;
     LL_TRY(frames, segment_->bytes(offset_ + sizeof(BatchRecord), record->bytes));
     if (!check_frames(*record, frames).empty()) continue;
     found = true;

@@ -62,11 +62,21 @@ struct Expected {
   uint64_t time_mark = 0;
 };
 
+// What a manifest says of killed writers: the one of `epoch` began at `from` or before, so that
+// what earlier ones wrote there or behind never was acknowledged, and does not count.
+struct Cut {
+  uint64_t epoch = 0;
+  LogPlace from;
+  bool is_stale(const BatchRecord& record) const {
+    return record.epoch < epoch && record.start.position >= from.position;
+  }
+};
+
 // Walks the batches of a segment.
 class BatchScan {
  public:
-  BatchScan(SegmentReader& segment, uint64_t offset, Expected expected)
-      : segment_(&segment), offset_(offset), expected_(expected) {}
+  BatchScan(SegmentReader& segment, uint64_t offset, Expected expected, Cut cut = {})
+      : segment_(&segment), offset_(offset), expected_(expected), cut_(cut) {}
   static Expected beginning(const SegmentHeader& header) {
     return {header.start, header.chain, header.epoch, header.time_mark};
   }
@@ -97,6 +107,7 @@ class BatchScan {
   SegmentReader* segment_;
   uint64_t offset_;
   Expected expected_;
+  Cut cut_;
   std::string why_;
 };
 

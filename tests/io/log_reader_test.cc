@@ -159,6 +159,28 @@ TEST_F(LogReaderTest, WhatStandsBehindTheEndOfASealedSegmentIsNotOfTheLog) {
   }
 }
 
+// The same where the disk lost the footer: the manifest says who began where.
+TEST_F(LogReaderTest, WhatAKilledWriterLeftWhereALaterOneBeganIsNotOfTheLog) {
+  sim::LogMaker::Options options;
+  options.in_flight = 6;  // none of them was acknowledged
+  sim::LogMaker maker(options);
+  for (int batch = 0; batch < 6; ++batch) maker.batch(3, 200);
+  const LogPlace end = maker.end();
+  maker.recover_at(4).manifest(maker.end());
+  maker_ = maker;
+  put();
+  MovingDisk disk(image_);
+  auto reader = must(LogReader::open(disk, maker.options().folder));
+  for (int batch = 0; batch < 4; ++batch) {
+    EXPECT_EQ(must(reader.next(end)).kind, LogReader::Step::Kind::batch);
+  }
+  const auto gap = must(reader.next(end));
+  EXPECT_EQ(gap.kind, LogReader::Step::Kind::gap);
+  EXPECT_EQ(gap.gap.to, end);
+  EXPECT_EQ(LogFixture::read().facts.end, maker.end());
+  EXPECT_EQ(open().end, maker.end());
+}
+
 TEST_F(LogReaderTest, AFileThatIsGoneIsAGap) {
   image_.remove(maker_.path(1));
   MovingDisk disk(image_);

@@ -23,12 +23,12 @@ void take_frames(const io::BatchRecord& record, std::span<const std::byte> frame
 
 // The whole batches of a segment from its beginning up to `bound`, wherever they stand.
 Status take_segment(io::Disk& disk, const std::string& path, const io::SegmentFacts& facts,
-                    io::LogId log, uint64_t bound, std::vector<MessageBytes>& messages) {
+                    const io::LogFacts& log, uint64_t bound, std::vector<MessageBytes>& messages) {
   auto segment = io::SegmentReader::open(disk, path);
   if (!segment && segment.fault().code() == FaultCode::corrupted) return ok();
   if (!segment) return segment.fault();
   const io::SegmentHeader& header = segment->header();
-  if (header.number != facts.number || header.log != log) return ok();
+  if (header.number != facts.number || header.log != *log.log) return ok();
   const uint64_t end = io::footer_offset(header.segment_bytes);
   uint64_t position = header.start.position;
   uint64_t epoch = 0;
@@ -39,6 +39,10 @@ Status take_segment(io::Disk& disk, const std::string& path, const io::SegmentFa
     offset += io::block_size;
     if (!record || record->start.position < position || record->epoch < epoch) continue;
     if (record->start.position >= bound) break;
+    // An earlier writer's, behind where a later one began: never acknowledged.
+    const bool is_stale = log.manifest && record->epoch < log.manifest->epoch &&
+                          record->start.position >= log.manifest->durable.position;
+    if (is_stale) continue;
     LL_TRY(frames, segment->bytes(record->offset + sizeof(io::BatchRecord), record->bytes));
     if (!io::check_frames(*record, frames).empty()) continue;
     take_frames(*record, frames, messages);
@@ -95,7 +99,7 @@ LogReading read_log(io::Disk& disk, const std::string& folder, const io::Examine
     // Behind the end of a sealed one stands what a killed writer left there.
     if (segments[index].is_sealed) bound = std::min(bound, segments[index].end.position);
     const Status taken = take_segment(disk, folder + "/" + segments[index].file, segments[index],
-                                      *log.facts.log, bound, log.messages);
+                                      log.facts, bound, log.messages);
     if (!taken) log.wrong = taken.fault().message();
   }
   if (log.wrong.empty()) log.wrong = check_places(log);
