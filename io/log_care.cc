@@ -173,17 +173,21 @@ size_t LogWriter::droppable(uint64_t now_ns) {
   return count;
 }
 
-void LogWriter::post_retire(std::vector<std::string> files, bool may_recycle) {
+void LogWriter::post_retire(std::vector<std::string> files, Retired kind) {
   const uint64_t token = manifest_.epoch << 32 | number_;
   LogOptions options = options_;
-  if (!may_recycle) options.spares.clear();
-  post([disk = &disk_, options, files = std::move(files), token] {
+  if (kind != Retired::ours) options.spares.clear();
+  post([disk = &disk_, options, files = std::move(files), token, kind] {
     uint64_t index = 0;
+    bool all_gone = true;
     // One that cannot be removed is in nobody's way; the next opening tries again.
     for (const std::string& file : files) {
-      (void)retire(*disk, options, file, token ^ options.id.words[0] ^ ++index << 20);
+      const Status gone = retire(*disk, options, file, token ^ options.id.words[0] ^ ++index << 20);
+      all_gone = all_gone && gone;
     }
-    return [](LogWriter&) {};
+    return [is_clean = all_gone && kind == Retired::leftovers](LogWriter& log) {
+      if (is_clean) log.has_leftovers_ = false;
+    };
   });
 }
 
@@ -211,8 +215,8 @@ void LogWriter::post_manifest(size_t drop_count, uint64_t now_ns) {
       if (fault) return log.fail(*fault);
       log.manifest_ = stored;
       for (size_t index = 0; index < drop_count; ++index) log.known_.pop_front();
-      if (!dropped.empty()) log.post_retire(dropped, false);
-      if (!spares.empty()) log.post_retire(spares, true);
+      if (!dropped.empty()) log.post_retire(dropped, Retired::theirs);
+      if (!spares.empty()) log.post_retire(spares, Retired::ours);
     };
   });
 }

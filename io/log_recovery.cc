@@ -207,6 +207,7 @@ Status LogWriter::seal_recovered(uint64_t now_ns) {
 
 // A segment that was made ready and never begun is the next one; what does not count any more goes.
 Status LogWriter::take_over_files() {
+  has_leftovers_ = !recovered_.unbegun.empty();
   if (!recovered_.gaps.empty()) return ok();  // somebody may want to look for what is missing
   std::vector<std::string> retired = recovered_.dropped;
   for (const std::string& file : recovered_.unbegun) {
@@ -227,15 +228,17 @@ Status LogWriter::take_over_files() {
     if (file.ends_with(".making")) retired.push_back(file);  // ours, never finished
   }
   // Not to be used again, for the same reason.
-  if (!retired.empty()) post_retire(std::move(retired), false);
+  has_leftovers_ = !retired.empty();
+  if (has_leftovers_) post_retire(std::move(retired), Retired::leftovers);
   return ok();
 }
 
 Status LogWriter::close(uint64_t now_ns) {
   if (failed_) return *failed_;
   LL_CHECK(in_flight_.empty() && end_ == durable_ && !is_writing_manifest_);
-  // A segment that was begun without a batch is none.
-  const bool is_whole = open_.empty() || open_.back().is_begun;
+  // A segment that was begun without a batch is none. And in a log that is closed a file that was
+  // not begun is taken for our next one: it must not be a killed writer's.
+  const bool is_whole = (open_.empty() || open_.back().is_begun) && !has_leftovers_;
   return store_manifest_now(now_ns, is_whole);
 }
 

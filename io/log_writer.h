@@ -173,7 +173,10 @@ class LogWriter {
   void post_name(KnownSegment& known);
   void post_age(KnownSegment& known, uint64_t now_ns);
   void post_manifest(size_t drop_count, uint64_t now_ns);
-  void post_retire(std::vector<std::string> files, bool may_recycle);
+  // Files that count no more: our own, which may be used again; those that a killed writer may
+  // still write to; and what such a one left to be found when we opened the log.
+  enum class Retired { ours, theirs, leftovers };
+  void post_retire(std::vector<std::string> files, Retired kind);
   void post_punch(const SegmentFacts& facts);
   size_t droppable(uint64_t now_ns);
   bool is_droppable(const KnownSegment& oldest, const KnownSegment& next, uint64_t count,
@@ -202,6 +205,7 @@ class LogWriter {
   bool is_making_next_ = false;
   bool is_writing_manifest_ = false;
   uint64_t try_again_ns_ = 0;
+  bool has_leftovers_ = false;  // as far as we know
   uint64_t frames_written_ = 0;
   uint64_t bytes_written_ = 0;
   // Chores outlive us: what they bring back is dropped then.
