@@ -177,6 +177,8 @@ Status LogWriter::seal_recovered(uint64_t now_ns) {
   for (const SegmentFacts& facts : recovered_.segments) {
     const bool goes_on = !open_.empty() && open_.back().header.number == facts.number;
     if (!facts.is_scanned || facts.is_sealed || goes_on || facts.batch_count == 0) continue;
+    // Where the ring knew of less, the rest does not count: a footer would prove that it did.
+    if (facts.end.position > end_.position) continue;
     LL_TRY(reader, SegmentReader::open(disk_, path_of(facts.file)));
     const uint64_t segment_bytes = reader.header().segment_bytes;
     SegmentFooter footer{};
