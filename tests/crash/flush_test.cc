@@ -194,16 +194,26 @@ struct Sleeper {
 };
 constexpr Sleeper sleepers[] = {{}, {.is_full = true, .bell = &shm::ControlBlock::space_bell}};
 
+void await_asleep(Scene& scene, const Sleeper& kind, pid_t child) {
+  const shm::BellLine& bell = scene.ring().control->*kind.bell;
+  EXPECT_TRUE(
+      scene.await_asleep(child, [&] { return bell.parked.load(std::memory_order_relaxed) != 0; }));
+}
+
 pid_t start_sleeper(Scene& scene, const Sleeper& kind, const Scene::Role& role) {
   if (kind.is_full) {
     EXPECT_EQ(scene.fill(), "");
     scene.retire();
   }
   const pid_t child = scene.start({}, role);
-  const shm::BellLine& bell = scene.ring().control->*kind.bell;
-  EXPECT_TRUE(
-      scene.await_asleep(child, [&] { return bell.parked.load(std::memory_order_relaxed) != 0; }));
+  await_asleep(scene, kind, child);
   return child;
+}
+
+// Wakes the sleeper, who looks and lies down again: what wakes it then is what comes next.
+void flush_beside(Scene& scene, const Sleeper& kind, pid_t child) {
+  ASSERT_EQ(scene.flush_from_now_on(), "");
+  await_asleep(scene, kind, child);
 }
 
 TEST(KilledFlusher, LeavesNobodyWaiting) {
@@ -233,7 +243,7 @@ TEST(Asleep, ProducersAreWokenByTheDisk) {
   for (const Sleeper& kind : sleepers) {
     Scene scene(logged);
     const pid_t sleeper = start_sleeper(scene, kind, publish_durably_without_a_clock);
-    ASSERT_EQ(scene.flush_from_now_on(), "");
+    flush_beside(scene, kind, sleeper);
     ASSERT_EQ(flush_while_it_lives(scene, sleeper), "");
     EXPECT_TRUE(scene.ends(sleeper));
     EXPECT_EQ(scene.aftermath(), "");
@@ -248,7 +258,7 @@ TEST(Asleep, ProducersAreWokenByADiskThatFails) {
       const bool is_told = problem.find("Input/output error") != std::string::npos;
       return is_told ? std::string() : "it was not told: " + problem;
     });
-    ASSERT_EQ(scene.flush_from_now_on(), "");
+    flush_beside(scene, kind, sleeper);
     scene.flush().set_state(shm::LogState::failed, EIO);
     EXPECT_TRUE(scene.ends(sleeper));
     scene.flush().close();
