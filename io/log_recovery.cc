@@ -72,8 +72,11 @@ Status LogWriter::settle_end(const RingAtOpen& ring) {
   if (end_.position < ring.durable.position) {
     recovered_.gaps.push_back({end_, ring.durable, "the disk lost what was synced"});
   } else {
+    // The last ones may have been begun, and no batch came to them.
     const auto& segments = recovered_.segments;
-    const bool is_of_ring = !segments.empty() && segments.back().last_ring == ring.id;
+    const auto last = std::find_if(segments.rbegin(), segments.rend(),
+                                   [](const SegmentFacts& facts) { return facts.last_ring != 0; });
+    const bool is_of_ring = last != segments.rend() && last->last_ring == ring.id;
     if (is_of_ring) return ok();  // its writer died before it could say so
     const bool was_known =
         recovered_.manifest && recovered_.manifest->durable.position > ring.durable.position;
