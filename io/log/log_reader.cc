@@ -79,8 +79,14 @@ Result<bool> LogReader::look() {
   begin_ = is_known            ? manifest->manifest->first
            : segments_.empty() ? LogPlace{shm::unit_size, 1}
                                : segments_.front().start;
-  LL_TRY(again, disk_->list(folder_));
-  return saw_all && again == files;
+  listed_ = std::move(files);
+  LL_TRY(is_still, is_as_listed());
+  return saw_all && is_still;
+}
+
+Result<bool> LogReader::is_as_listed() const {
+  LL_TRY(files, disk_->list(folder_));
+  return files == listed_;
 }
 
 void LogReader::leave() {
@@ -291,13 +297,16 @@ Result<LogReader::Step> LogReader::explain(LogPlace upto) {
   return gap_to(*found, std::move(why));
 }
 
-// A gap is told only by one who saw all files at once.
+// A gap is told only by one who saw all files at once, and found them there when it read.
 Result<LogReader::Step> LogReader::next(LogPlace upto) {
   bool saw_all = false;
   for (int count = 0; count < looks_max; ++count) {
     LL_TRY(step, read(upto));
     if (step) return std::move(*step);
-    if (saw_all) return explain(upto);
+    if (saw_all) {
+      LL_TRY(is_still, is_as_listed());
+      if (is_still) return explain(upto);
+    }
     leave();
     LL_TRY(is_calm, look());
     saw_all = is_calm;

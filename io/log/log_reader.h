@@ -59,6 +59,7 @@ class LogReader {
   };
   LogReader(Disk& disk, std::string folder) : disk_(&disk), folder_(std::move(folder)) {}
   Result<bool> look();
+  Result<bool> is_as_listed() const;
   Result<bool> look_at(const std::string& file, std::vector<Known>& found,
                        uint64_t first_number) const;
   Result<bool> open_segment(size_t index);
@@ -76,7 +77,8 @@ class LogReader {
   Disk* disk_;
   std::string folder_;
   std::optional<LogId> id_;
-  std::vector<Known> segments_;  // oldest first
+  std::vector<std::string> listed_;  // the files that the last look saw
+  std::vector<Known> segments_;      // oldest first
   LogPlace begin_;
   Cut cut_;
   LogPlace at_;

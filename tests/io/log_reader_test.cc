@@ -23,12 +23,19 @@ class MovingDisk final : public Disk {
   std::set<int> unopened;  // and not found by these openings of it
   int lists = 0, opened = 0;
 
+  // Before the list or opening that comes so many later.
+  void rename_at(int later, const std::string& from, const std::string& to) {
+    renamings_.push_back({operations_ + later, from, to});
+  }
+
   Result<std::unique_ptr<DiskFile>> open(const std::string& path, DiskAccess access) override {
+    rename_what_is_due();
     const bool is_it = !moved.empty() && path.ends_with("/" + moved);
     if (is_it && unopened.contains(opened++)) return Fault(FaultCode::not_found, "moved");
     return disk_.open(path, access);
   }
   Result<std::vector<std::string>> list(const std::string& folder) override {
+    rename_what_is_due();
     LL_TRY(names, disk_.list(folder));
     if (unlisted.contains(lists++)) std::erase(names, moved);
     return names;
@@ -46,7 +53,20 @@ class MovingDisk final : public Disk {
   Result<std::unique_ptr<Lock>> lock(const std::string& path) override { return disk_.lock(path); }
 
  private:
+  void rename_what_is_due() {
+    for (const Renaming& renaming : renamings_) {
+      if (renaming.before == operations_) must(disk_.rename(renaming.from, renaming.to));
+    }
+    ++operations_;
+  }
+
+  struct Renaming {
+    int before = 0;
+    std::string from, to;
+  };
   sim::SimDisk disk_;
+  std::vector<Renaming> renamings_;
+  int operations_ = 0;
 };
 
 class LogReaderTest : public LogFixture {
@@ -107,6 +127,30 @@ TEST_F(LogReaderTest, AFileThatIsRenamedBeforeItIsOpenedIsNotMissing) {
       for (int opening = 0; opening < count; ++opening) disk.unopened.insert(first + opening);
       EXPECT_EQ(read(disk), "12 batches") << first << " " << count;
     }
+  }
+}
+
+// One who has read all there was looks for the next segment when there is more, and finds it begun;
+// it is given its name before it is opened.
+TEST_F(LogReaderTest, AFileThatIsRenamedBetweenLookAndReadIsNotMissing) {
+  const std::string begun = maker_.options().folder + "/3.segment";
+  const std::string ready = maker_.options().folder + "/ready.making";
+  image_.rename(maker_.path(2), ready);
+  for (int named = 0; named < 20; ++named) {
+    MovingDisk disk(image_);
+    auto reader = must(LogReader::open(disk, maker_.options().folder));
+    const LogPlace end_before = maker_.batches()[7].end;
+    while (must(reader.next(end_before)).kind == LogReader::Step::Kind::batch) {
+    }
+    ASSERT_EQ(reader.at(), end_before);
+    disk.rename_at(0, ready, begun);
+    disk.rename_at(named, begun, maker_.path(2));
+    int laters = 0;
+    auto step = must(reader.next(maker_.end()));
+    while (step.kind == LogReader::Step::Kind::later && ++laters < 10) {
+      step = must(reader.next(maker_.end()));
+    }
+    EXPECT_EQ(step.kind, LogReader::Step::Kind::batch) << named << ": " << step.gap.why;
   }
 }
 
