@@ -30,7 +30,7 @@ class LooplineKeeper final : public Keeper {
       do {
         in_flight_.pop_front();
         ++acknowledged_;
-      } while (!in_flight_.empty() && in_flight_.front().level() == Ack::durable);
+      } while (!in_flight_.empty() && in_flight_.front().level() >= Ack::durable);
     }
     return acknowledged_;
   }
@@ -46,7 +46,7 @@ class LooplineKeeper final : public Keeper {
     if (!is_spinning_) return station_->producer().wait(ticket, Ack::durable, patience);
     const uint64_t end_ns = monotonic_ns() + keeper_patience_ns;
     // As the SDK's own waits do: the disk's completions may need this processor (p99 4 ms without).
-    for (uint32_t rounds = 1; ticket.level() != Ack::durable; ++rounds) {
+    for (uint32_t rounds = 1; ticket.level() < Ack::durable; ++rounds) {
       if (rounds % yield_every == 0) ::sched_yield();
       if (monotonic_ns() > end_ns) return Fault(FaultCode::timed_out, "the disk does not answer");
     }

@@ -218,7 +218,7 @@ LL_EXPORT uint64_t ll_producer_id(const ll_producer* producer);
 
 // How far a message has got. visible: it is committed to the ring, survives its producer, and is
 // seen as soon as what was claimed before it is committed; durable: synced on this host; committed:
-// a majority has it.
+// durable on a majority of the station's replicas, which without others is this host alone.
 enum { LL_ACK_VISIBLE = 1, LL_ACK_DURABLE, LL_ACK_COMMITTED };
 
 typedef struct ll_publish_options {
@@ -276,7 +276,8 @@ LL_EXPORT ll_status ll_producer_publish_async(ll_producer* producer, const void*
                                               size_t payload_bytes,
                                               const ll_publish_options* options, ll_ticket* ticket,
                                               ll_error* error);
-// The level (LL_ACK_...) that a message has reached by now; LL_UNSET of NULL.
+// The highest level (LL_ACK_...) that a message has reached by now: LL_ACK_COMMITTED as soon as it
+// is durable, without replicas; LL_UNSET of NULL.
 LL_EXPORT uint32_t ll_producer_level(const ll_producer* producer, const ll_ticket* ticket);
 // Until the message has reached the level. Status: TIMED_OUT, INVALID_ARGUMENT, UNSUPPORTED (a
 // level that the station does not have), NO_SPACE and IO_ERROR (the disk of its log), CLOSED.

@@ -41,7 +41,8 @@ inline constexpr std::chrono::nanoseconds forever = std::chrono::nanoseconds::ma
 
 // How far a message has got. visible: it is committed to the ring, survives its producer, and is
 // seen as soon as what was claimed before it is committed; durable: synced on this host; committed:
-// a majority has it.
+// durable on a majority of the station's replicas, which without others is this host alone. Levels
+// are in order: compare them with <.
 enum class Ack { visible, durable, committed };
 
 struct PublishOptions {
@@ -73,7 +74,7 @@ class LL_EXPORT Ticket {
   uint32_t partition() const { return partition_; }
   // In the log, behind the message.
   uint64_t end_position() const { return end_position_; }
-  // The level it has reached by now.
+  // The highest level it has reached by now: `committed` once it is durable, without replicas.
   Ack level() const;
 
  private:

@@ -227,8 +227,8 @@ uint32_t ll_producer_level(const ll_producer* producer, const ll_ticket* ticket)
   if (producer == nullptr || ticket == nullptr) return LL_UNSET;
   // A wait that does not wait, and changes nothing.
   auto& asked = const_cast<ll_producer*>(producer)->producer;
-  const auto done = asked.wait(c::ticket_of(*ticket), loopline::Ack::durable, {});
-  return done ? LL_ACK_DURABLE : LL_ACK_VISIBLE;
+  const auto done = asked.wait(c::ticket_of(*ticket), loopline::Ack::committed, {});
+  return done ? LL_ACK_COMMITTED : LL_ACK_VISIBLE;
 }
 
 ll_status ll_producer_wait(ll_producer* producer, const ll_ticket* ticket, uint32_t level,

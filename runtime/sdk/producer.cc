@@ -28,19 +28,14 @@ struct Opened {
 };
 
 Fault no_such_level(const ProducerState& state) {
-  const std::string station = "station \"" + state.rings[0].attached()->name() + "\"";
-  if (state.is_on_disk) {
-    return {FaultCode::unsupported, station +
-                                        " is on this host only: its messages become durable, "
-                                        "never committed"};
-  }
-  return {FaultCode::unsupported, station +
-                                      " keeps its messages in memory: they become visible, "
+  return {FaultCode::unsupported, "station \"" + state.rings[0].attached()->name() +
+                                      "\" keeps its messages in memory: they become visible, "
                                       "never durable or committed"};
 }
 
+// Without replicas this host is the majority: what is durable is committed.
 bool has_level(const ProducerState& state, Ack level) {
-  return level == Ack::visible || (level == Ack::durable && state.is_on_disk);
+  return level == Ack::visible || state.is_on_disk;
 }
 
 Status open_extended(ProducerState& state, size_t payload_bytes, const PublishOptions& options,
@@ -158,7 +153,7 @@ uint64_t end_of(const shm::OpenFrame& frame) { return frame.claim.position + fra
 
 // Every message of a station in memory has its level, visible, with its commit.
 inline bool must_wait(const ProducerState& state, const PublishOptions& options) {
-  return state.is_on_disk && options.ack.value_or(Ack::durable) == Ack::durable;
+  return state.is_on_disk && options.ack.value_or(Ack::durable) != Ack::visible;
 }
 
 // Until the disk has it: as long as it may wait for room, or for ever.
@@ -207,7 +202,7 @@ Status Producer::wait(const Ticket& ticket, Ack level, std::chrono::nanoseconds 
 Ack Ticket::level() const {
   if (producer_ == nullptr) return Ack::visible;
   const auto is_durable = producer_->wait_durable(end_position_, 0);
-  return is_durable && *is_durable ? Ack::durable : Ack::visible;
+  return is_durable && *is_durable ? Ack::committed : Ack::visible;
 }
 
 uint64_t Producer::id() const { return state_->id; }

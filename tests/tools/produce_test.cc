@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "tests/support/wait_until.h"
 #include "tool_fixture.h"
 
 namespace loopline::test {
@@ -142,6 +143,36 @@ TEST_F(ProduceTool, GoesOnWhenTheReaderWasKilled) {
   std::string lines;
   for (int count = 0; count < 200; ++count) lines += std::string(999, 'x') + "\n";
   EXPECT_EQ(json_told({"produce", "orders", "--json"}, lines)["messages"], 200);
+}
+
+TEST_F(ProduceTool, PrintsRecordsThatReachedTheirLevelAsTheyCame) {
+  EXPECT_EQ(told({"produce", "orders", "--print-acked"}, "one\n\nthree"), "one\n\nthree\n");
+  const std::string records = prefixed("one") + prefixed("") + prefixed("th\0ree");
+  EXPECT_EQ(told({"produce", "orders", "--print-acked", "--records", "length-prefixed"}, records),
+            records);
+}
+
+TEST_F(ProduceTool, PrintsARecordOfAFileStationOnceItIsDurableAndNotBefore) {
+  told({"station", "add", "ledger", "--storage", "file", "--ring", "64KiB", "--segment", "64KiB"});
+  Program producer(tool_words({"produce", "ledger", "--print-acked"}));
+  producer.type("one\ntwo\n");
+  ASSERT_TRUE(wait_until([] { return told({"consume", "ledger"}) == "one\ntwo\n"; }));
+  producer.send(SIGINT);
+  Outcome outcome = producer.end();
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_THAT(outcome.err, HasSubstr("not acknowledged: the last 2 messages"));
+  Program again(tool_words({"produce", "ledger", "--print-acked", "--ack", "committed"}));
+  Program flusher(tool_words({"flush", "ledger", "--follow"}));
+  again.type("three\n");  // its input stays open
+  EXPECT_TRUE(again.says("three\n"));
+  outcome = again.end();
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(outcome.out, "three\n");
+}
+
+TEST_F(ProduceTool, RefusesToMixAckedRecordsWithASummary) {
+  EXPECT_THAT(refused(2, {"produce", "orders", "--print-acked", "--json"}),
+              HasSubstr("choose one"));
 }
 
 }  // namespace

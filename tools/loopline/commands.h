@@ -73,7 +73,8 @@ struct ProduceArguments {
   std::vector<std::string> headers;  // name=value
   std::string id;
   std::string rate;  // "1000/s"
-  std::string ack;   // visible | durable
+  std::string ack;   // visible | durable | committed
+  bool print_acked = false;
   bool create = false;
 };
 

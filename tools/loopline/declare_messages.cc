@@ -21,8 +21,10 @@ void declare_produce(CommandLine& line) {
       .option("--rate RATE", arguments.rate,
               "messages a second, such as 1000/s (default: as fast as it goes)")
       .option("--ack WORD", arguments.ack,
-              "visible or durable: what it waits for before it ends (default durable for stations "
-              "on disk, else visible)")
+              "visible, durable or committed (as durable, while it has no replicas): what it "
+              "waits for before it ends (default durable for stations on disk, else visible)")
+      .flag("--print-acked", arguments.print_acked,
+            "each record to stdout once it has reached that level, in order")
       .flag("--create", arguments.create, "make the station if it is not there")
       .explain(
           "A full ring makes it wait for the slowest consumer, unless the station was made with "
@@ -30,7 +32,8 @@ void declare_produce(CommandLine& line) {
       .examples({"seq 1000 | loopline produce numbers --create",
                  "loopline produce orders --key AAPL --header source=test orders.txt",
                  "loopline produce files --records file *.pdf",
-                 "yes tick | loopline produce clock --rate 10/s"});
+                 "yes tick | loopline produce clock --rate 10/s",
+                 "loopline produce ledger --print-acked < entries > safe-on-disk"});
 }
 
 void declare_consume(CommandLine& line) {

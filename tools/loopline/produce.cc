@@ -4,11 +4,13 @@
 #include <loopline/station.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <ctime>
 #include <map>
 #include <optional>
 
+#include "acked.h"
 #include "commands.h"
 #include "json.h"
 #include "options.h"
@@ -63,22 +65,34 @@ class Publisher {
     options.id = id;
     options.headers = headers_;
     if (may_wait_) options.timeout = wait_slice;
+    while (acked_ != nullptr && acked_->is_full()) LL_TRY_STATUS(wait_for_first_acked());
     for (;;) {
       const auto ticket = producer_.publish_async(record, options);
       if (ticket) {
+        if (acked_ != nullptr) acked_->add(*ticket, record);
         if (is_file_) last_.insert_or_assign(ticket->partition(), *ticket);
         count(ticket->sequence(), record.size());
-        return true;
+        return !out_.is_closed();
       }
       if (ticket.fault().code() != FaultCode::timed_out) return ticket.fault();
       if (stop_requested()) return false;
       tell_once("waiting for room: ", ticket.fault());
+      if (acked_ != nullptr) acked_->settle();
     }
   }
 
   void keep_tickets() { is_file_ = true; }
+  void print_acked(Acked& acked) { acked_ = &acked; }
+  Acked* acked() const { return acked_; }
   // Until all that was published has reached the level, or somebody stops us.
   Status wait_for(Ack level) {
+    while (acked_ != nullptr && !acked_->is_empty()) {
+      const Status reached = wait_for_first_acked();
+      if (reached) continue;
+      return Fault(reached.fault().code(),
+                   reached.fault().message() + "; not acknowledged: the last " +
+                       counted(acked_->count(), "message") + " that were published");
+    }
     for (const auto& [partition, ticket] : last_) {
       for (;;) {
         const Status reached = producer_.wait(ticket, level, wait_slice);
@@ -98,6 +112,17 @@ class Publisher {
   }
 
  private:
+  // However long it takes.
+  Status wait_for_first_acked() {
+    for (;;) {
+      Status reached = acked_->wait_for_first(wait_slice);
+      if (reached || reached.fault().code() != FaultCode::timed_out) return reached;
+      if (stop_requested()) return reached;
+      tell_once("waiting for the disk: ", reached.fault());
+      out_.flush();
+    }
+  }
+
   void count(uint64_t sequence, size_t bytes) {
     if (summary_.messages++ == 0) summary_.first_sequence = sequence;
     summary_.last_sequence = sequence;
@@ -124,10 +149,24 @@ class Publisher {
     const uint64_t due =
         started_ns_ + static_cast<uint64_t>(static_cast<double>(summary_.messages) * 1e9 / rate_);
     const timespec until{static_cast<time_t>(due / second_ns), static_cast<long>(due % second_ns)};
+    settle_until(due);
     while (!stop_requested() && monotonic_ns() < due) {
       ::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
     }
     return !stop_requested();
+  }
+
+  // What is acknowledged meanwhile is not kept back by a slow rate.
+  void settle_until(uint64_t due) {
+    while (acked_ != nullptr && !acked_->is_empty() && !stop_requested()) {
+      const uint64_t now = monotonic_ns();
+      if (now >= due) return;
+      const auto left = std::chrono::nanoseconds(due - now);
+      const Status reached =
+          acked_->wait_for_first(std::min<std::chrono::nanoseconds>(left, wait_slice));
+      out_.flush();
+      if (!reached && reached.fault().code() != FaultCode::timed_out) return;
+    }
   }
 
   void tell_once(const char* what, const Fault& fault) {
@@ -147,13 +186,18 @@ class Publisher {
   bool is_told_ = false;
   ProduceSummary summary_;
   bool is_file_ = false;
+  Acked* acked_ = nullptr;   // with --print-acked
   std::map<uint32_t, Ticket> last_;  // by partition, of a station on disk
 };
 
 Status publish_input(int fd, const std::string& name, RecordKind kind, uint64_t size_max,
                      Publisher& publisher) {
   widen_pipe(fd);
-  RecordReader reader(fd, kind, size_max, name);
+  const auto read_some = [fd, &publisher](void* into, size_t size) {
+    if (publisher.acked() != nullptr) publisher.acked()->before_read(fd);
+    return ::read(fd, into, size);
+  };
+  RecordReader reader(read_some, kind, size_max, name);
   for (;;) {
     LL_TRY(record, reader.next());
     if (!record) return ok();
@@ -184,7 +228,15 @@ Result<Ack> read_ack(const std::string& text, Ack otherwise) {
   if (text.empty()) return otherwise;
   if (text == "visible") return Ack::visible;
   if (text == "durable") return Ack::durable;
-  return unknown_word("--ack", text, "visible or durable");
+  if (text == "committed") return Ack::committed;
+  return unknown_word("--ack", text, "visible, durable or committed");
+}
+
+// Where a summary would stand between the records, nobody could tell them apart.
+Status check_print_acked(const Output& out, const ProduceArguments& arguments) {
+  if (!arguments.print_acked || !out.is_json()) return ok();
+  return Fault(FaultCode::invalid_argument,
+               "--print-acked writes records to stdout, --json a summary: choose one");
 }
 
 void report(Output& out, const ProduceSummary& summary) {
@@ -202,6 +254,7 @@ void report(Output& out, const ProduceSummary& summary) {
 }  // namespace
 
 Status produce(Output& out, const ProduceArguments& arguments) {
+  LL_TRY_STATUS(check_print_acked(out, arguments));
   LL_TRY(kind, parse_record_kind(arguments.records));
   LL_TRY(rate, read_rate(arguments.rate));
   LL_TRY(headers, read_headers(arguments.headers));
@@ -211,10 +264,10 @@ Status produce(Output& out, const ProduceArguments& arguments) {
   LL_TRY(snapshot, viewer.station(arguments.station, {.walk = false}));
   const bool is_file = snapshot.header.storage == shm::Storage::file;
   LL_TRY(level, read_ack(arguments.ack, is_file ? Ack::durable : Ack::visible));
-  if (level == Ack::durable && !is_file) {
+  if (level != Ack::visible && !is_file) {
     return Fault(FaultCode::unsupported, "station \"" + station.name() +
                                              "\" keeps its messages in memory: they become "
-                                             "visible, never durable");
+                                             "visible, never durable or committed");
   }
   LL_TRY(producer, station.producer());
   const bool may_wait = snapshot.header.when_full == shm::WhenFull::block;
@@ -223,7 +276,9 @@ Status produce(Output& out, const ProduceArguments& arguments) {
   }
   Publisher publisher(out, producer, arguments, rate, may_wait);
   publisher.use_headers(headers);
-  if (level == Ack::durable) publisher.keep_tickets();
+  Acked acked(out, producer, level, kind);
+  if (arguments.print_acked) publisher.print_acked(acked);
+  if (level != Ack::visible) publisher.keep_tickets();
   Status status = publish_inputs(arguments, kind, station.max_message(), publisher);
   if (status) status = publisher.wait_for(level);
   ProduceSummary summary = publisher.summary();
