@@ -83,4 +83,9 @@ class Attached {
   std::string bell_files_;  // of ring_
 };
 
+// What the dead left on a ring, gone: their open frames are fillers, their slots free. For the
+// broker, once a second over all rings: a ring without dead is read only, a live holder of the ring
+// lock is not waited for. May be called by several at once; one that dies is followed by the next.
+inline Swept sweep_ring(Attached& attached) { return attached.janitor().sweep_now(); }
+
 }  // namespace loopline::shm

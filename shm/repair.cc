@@ -133,6 +133,49 @@ bool Janitor::sweep() {
   return swept;
 }
 
+// Of producers and cursors, by a look alone.
+Swept Janitor::count_dead() const {
+  Swept dead;
+  for (uint32_t slot = 0; slot < ring_.producer_slots; ++slot) {
+    const uint64_t seat =
+        ring_.producers[slot].owner.load(std::memory_order_acquire);  // acquire [slot]
+    if (looks_dead(seat)) ++dead.producers;
+  }
+  for (uint32_t slot = 0; slot < ring_.cursor_slots; ++slot) {
+    const uint64_t seat =
+        ring_.cursors[slot].owner.load(std::memory_order_acquire);  // acquire [slot]
+    if (looks_dead(seat)) ++dead.cursors;
+  }
+  dead.left = dead.producers + dead.cursors;
+  return dead;
+}
+
+Swept Janitor::sweep_now() {
+  const Swept seen = count_dead();
+  Swept swept{0, 0, seen.left, Cleaned::nothing};
+  if (seen.left == 0) return swept;
+  swept.why_left = Cleaned::may_not;
+  if (mapping_.access() == Access::look) return swept;
+  const LockGuard guard(ring_.control->lock.mutex, try_lock(ring_.control->lock.mutex));
+  swept.why_left = guard.outcome() == LockOutcome::broken ? Cleaned::broken : Cleaned::busy;
+  if (!guard) return swept;
+  swept = {};
+  // Each slot is read again under the lock (R7). If we die between two: the next sweep goes on.
+  const auto note = [&swept](Cleaned cleaned, uint32_t& count) {
+    if (cleaned == Cleaned::done) ++count;
+    if (cleaned == Cleaned::done || cleaned == Cleaned::nothing) return;
+    ++swept.left;
+    swept.why_left = cleaned;
+  };
+  for (uint32_t slot = 0; seen.producers != 0 && slot < ring_.producer_slots; ++slot) {
+    note(clean_producer_locked(slot), swept.producers);
+  }
+  for (uint32_t slot = 0; seen.cursors != 0 && slot < ring_.cursor_slots; ++slot) {
+    note(clean_cursor_locked(slot), swept.cursors);
+  }
+  return swept;
+}
+
 SeatId Janitor::owner_of_open(uint64_t position, uint32_t& slot) const {
   const uint64_t side = ring_.side(position).load(std::memory_order_acquire);  // acquire [claim]
   if (ring_.side_lap(side) != ring_.lap(position)) return nobody;

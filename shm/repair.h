@@ -24,6 +24,13 @@ enum class Cleaned {
   broken,   // the lock's bytes are garbage
 };
 
+// What a look at all slots of a ring came to.
+struct Swept {
+  uint32_t producers = 0, cursors = 0;  // of the dead, freed
+  uint32_t left = 0;                    // of the dead, and still there
+  Cleaned why_left = Cleaned::nothing;  // busy, may_not or broken
+};
+
 // One ring's caretaker, as seen from one attached process.
 class Janitor {
  public:
@@ -37,6 +44,9 @@ class Janitor {
   // Everything dead on this ring: at attach, and by tools. False when some of it stays, because
   // somebody alive holds the ring lock.
   bool sweep();
+  // The same for whoever must not be held up, as one who looks after many rings: nobody dead, and
+  // nothing is written; else one try at the lock, which a holder who lives keeps.
+  Swept sweep_now();
 
   // The seat that keeps the frame at `position` open, nobody when it is committed, unclaimed, or
   // not in the window any more.
@@ -48,6 +58,7 @@ class Janitor {
   }
   Cleaned clean_producer_locked(uint32_t slot);
   Cleaned clean_cursor_locked(uint32_t slot);
+  Swept count_dead() const;
   template <class Work>
   Cleaned under_lock(Work&& work);
 

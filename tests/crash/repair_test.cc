@@ -58,6 +58,41 @@ TEST(StoppedRepairer, HoldsOthersUpButHarmsNobody) {
   clean_up_after_each(publish_two, shm::Access::produce, Action::stop, 6, 5);
 }
 
+std::string sweep_now(Scene& scene) {
+  (void)shm::sweep_ring(*scene.attach(shm::Access::produce));
+  return "";
+}
+
+// A producer inside a claim and a reader are dead; the sweeper dies, or stops, at each step.
+void sweep_at_every_step(Action action, uint64_t victim_stride) {
+  bool victim_died = true;
+  for (uint64_t step = 1; victim_died && step < steps_max; step += victim_stride) {
+    Trial trial = cleaning_up(step, publish_two, shm::Access::produce, victim_died);
+    const auto prepare_producer = trial.prepare;
+    trial.prepare = [&prepare_producer](Scene& scene) {
+      const std::string problem = prepare_producer(scene);
+      scene.run({Action::die, 60}, read_a_little);
+      return problem;
+    };
+    trial.role = sweep_now;
+    trial.check = [](Scene& scene) {
+      // Nobody holds the lock any more: one sweep frees whatever is left.
+      const shm::Swept swept = shm::sweep_ring(*scene.attach(shm::Access::produce));
+      if (swept.left != 0) return std::string("a sweep left something");
+      return scene.aftermath();
+    };
+    trial.stride = 2;
+    at_every_step(trial, action);
+    if (testing::Test::HasFailure()) {
+      ADD_FAILURE() << "victim's step " << step;
+      return;
+    }
+  }
+}
+
+TEST(KilledSweeper, IsFollowedByTheNext) { sweep_at_every_step(Action::die, 7); }
+TEST(StoppedSweeper, HarmsNobody) { sweep_at_every_step(Action::stop, 11); }
+
 // The lock passes from one dead holder to the next.
 TEST(KilledRepairer, ManyInARowAreFollowedByTheLast) {
   Scene scene({});

@@ -251,6 +251,71 @@ TEST(Janitor, SweepsEverythingAtOnce) {
   }
 }
 
+TEST(SweepRing, FreesAllThatTheDeadLeftAndSaysHowMuch) {
+  TestStation station;
+  std::vector<Producer> producers;  // in one thread: each opening sweeps as well
+  std::unique_ptr<Consumer> consumer;
+  std::thread([&] {
+    consumer = std::make_unique<Consumer>(station.lossless());
+    for (int count = 0; count < 2; ++count) {
+      producers.push_back(station.producer());
+      open(producers.back(), "half");
+    }
+  }).join();
+  const Swept swept = sweep_ring(*station.attached());
+  EXPECT_EQ(swept.producers, 2u);
+  EXPECT_EQ(swept.cursors, 1u);
+  EXPECT_EQ(swept.left, 0u);
+  EXPECT_EQ(station.control().fillers.load(std::memory_order_relaxed), 2u);
+  EXPECT_EQ(gating_count(station.ring()), 0u);
+  const Swept again = sweep_ring(*station.attached());
+  EXPECT_EQ(again.producers + again.cursors + again.left, 0u);
+}
+
+TEST(SweepRing, FreesSlotsWithNothingOpen) {
+  TestStation station;
+  std::unique_ptr<Producer> producer;
+  std::thread([&] { producer = std::make_unique<Producer>(station.producer()); }).join();
+  EXPECT_EQ(sweep_ring(*station.attached()).producers, 1u);
+  EXPECT_EQ(station.control().fillers.load(std::memory_order_relaxed), 0u);
+}
+
+TEST(SweepRing, LeavesTheLivingAloneAndTakesNoLock) {
+  TestStation station;
+  Producer producer = station.producer();
+  const Consumer consumer = station.lossless();
+  open(producer, "half");
+  std::memset(&station.control().lock, 0x5a, sizeof station.control().lock);
+  const Swept swept = sweep_ring(*station.attached());
+  EXPECT_EQ(swept.producers + swept.cursors + swept.left, 0u);
+}
+
+TEST(SweepRing, DoesNotWaitForALockHolderWhoLives) {
+  TestStation station;
+  const Abandoned abandoned(station);
+  Child child = Child::run([&](Child::Parent& parent) {
+    if (lock_for(station.control().lock.mutex, 0) != LockOutcome::taken) return;
+    parent.say();
+    parent.wait_to_be_killed();
+  });
+  ASSERT_TRUE(child.listen());
+  const Swept swept = sweep_ring(*station.attached());
+  EXPECT_EQ(swept.left, 1u);
+  EXPECT_EQ(swept.why_left, Cleaned::busy);
+  child.kill();
+  EXPECT_EQ(sweep_ring(*station.attached()).producers, 1u);
+}
+
+TEST(SweepRing, SaysWhyTheDeadStay) {
+  TestStation station;
+  const Abandoned abandoned(station);
+  EXPECT_EQ(sweep_ring(*station.attached_as(Access::look)).why_left, Cleaned::may_not);
+  std::memset(&station.control().lock, 0x5a, sizeof station.control().lock);
+  const Swept swept = sweep_ring(*station.attached());
+  EXPECT_EQ(swept.left, 1u);
+  EXPECT_EQ(swept.why_left, Cleaned::broken);
+}
+
 TEST(Janitor, RepairsThroughAMappingThatOnlyReads) {
   TestStation station;
   const Abandoned abandoned(station);
