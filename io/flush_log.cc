@@ -193,6 +193,15 @@ bool FlushLog::completed(uint32_t slot, bool is_footer, int error) {
 
 // ---- beside the commits -----------------------------------------------------
 
+void FlushLog::reload(const FlushSource& source) {
+  source_.flush_interval_ns = source.flush_interval_ns;
+  source_.log.segment_bytes = source.log.segment_bytes;
+  source_.log.retention = source.log.retention;
+  next_commit_ns_ = 0;
+  next_look_ns_ = 0;
+  log_->reload(source.log.segment_bytes, source.log.retention);
+}
+
 void FlushLog::look_after(Storage& storage, FlushSlots& slots, uint64_t now_ns) {
   const uint64_t now = monotonic_ns();
   next_look_ns_ = now + look_again_ns;

@@ -47,6 +47,9 @@ class FlushLog {
   // When it wants to be looked at again without a bell, monotonic.
   uint64_t due_ns() const;
 
+  // The station's parameters were edited: those that a log has count from now on.
+  void reload(const FlushSource& source);
+
   const FlushSource& source() const { return source_; }
   const LogWriter& log() const { return *log_; }
   bool is_quiet() const { return log_->in_flight() == 0 && footers_ == 0; }

@@ -22,17 +22,22 @@ Result<std::vector<FlushSource>> sources_of(const shm::Directory& directory,
                                              "file");
   }
   LL_TRY_STATUS(revive_station(directory, data, name));
+  return sources_of(directory, data, name, *conf);
+}
+
+std::vector<FlushSource> sources_of(const shm::Directory& directory, const std::string& data,
+                                    const shm::StationName& name, const StationConf& conf) {
   std::vector<FlushSource> sources;
-  for (uint32_t partition = 0; partition < conf->ring.partitions.value_or(1); ++partition) {
+  for (uint32_t partition = 0; partition < conf.ring.partitions.value_or(1); ++partition) {
     LogOptions log;
     log.folder = log_folder(data, name, partition);
     log.spares = spares_folder(data);
     log.name = name;
     log.partition = partition;
-    log.id = log_of_partition(conf->id, partition);
-    log.segment_bytes = conf->segment_bytes;
-    log.retention = conf->retention;
-    sources.push_back({directory, name, partition, std::move(log), conf->flush_interval_ns});
+    log.id = log_of_partition(conf.id, partition);
+    log.segment_bytes = conf.segment_bytes;
+    log.retention = conf.retention;
+    sources.push_back({directory, name, partition, std::move(log), conf.flush_interval_ns});
   }
   return sources;
 }

@@ -13,4 +13,8 @@ namespace loopline::io {
 Result<std::vector<FlushSource>> sources_of(const shm::Directory& directory,
                                             const std::string& data, const shm::StationName& name);
 
+// The same from a conf that was read, without a look at the rings.
+std::vector<FlushSource> sources_of(const shm::Directory& directory, const std::string& data,
+                                    const shm::StationName& name, const StationConf& conf);
+
 }  // namespace loopline::io

@@ -20,6 +20,11 @@ constexpr uint64_t drain_look_ns = 200'000;
 constexpr size_t done_max = 16;
 constexpr uint32_t yield_every = 8;
 
+Fault not_flushed(const shm::StationName& name, uint32_t partition) {
+  return {FaultCode::not_found, "partition " + std::to_string(partition) + " of station \"" +
+                                    name.text() + "\" is not flushed here"};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Flusher>> Flusher::start(const FlusherOptions& options) {
@@ -87,15 +92,30 @@ Status Flusher::add(const FlushSource& source) {
   return attached;
 }
 
-Status Flusher::remove(const shm::StationName& name, uint32_t partition) {
-  Status closed =
-      Fault(FaultCode::not_found, "partition " + std::to_string(partition) + " of station \"" +
-                                      name.text() + "\" is not flushed here");
+std::vector<std::unique_ptr<FlushLog>>::iterator Flusher::find_log(const shm::StationName& name,
+                                                                   uint32_t partition) {
+  return std::find_if(logs_.begin(), logs_.end(), [&](const auto& candidate) {
+    return candidate->source().name.text() == name.text() &&
+           candidate->source().partition == partition;
+  });
+}
+
+Status Flusher::reload(const FlushSource& source) {
+  Status done = not_flushed(source.name, source.partition);
   call([&] {
-    const auto log = std::find_if(logs_.begin(), logs_.end(), [&](const auto& candidate) {
-      return candidate->source().name.text() == name.text() &&
-             candidate->source().partition == partition;
-    });
+    const auto log = find_log(source.name, source.partition);
+    if (log == logs_.end() || (*log)->source().log.id != source.log.id) return;
+    (*log)->reload(source);
+    next_look_ns_ = 0;
+    done = ok();
+  });
+  return done;
+}
+
+Status Flusher::remove(const shm::StationName& name, uint32_t partition) {
+  Status closed = not_flushed(name, partition);
+  call([&] {
+    const auto log = find_log(name, partition);
     if (log == logs_.end()) return;
     closed = close_log(**log);
     logs_.erase(log);

@@ -59,6 +59,9 @@ class Flusher {
   Status add(const FlushSource& source);
   // Closes one; not_found when it is not flushed here.
   Status remove(const shm::StationName& name, uint32_t partition);
+  // Gives one the parameters of an edited station: retention, segment, flush. Faults: not_found
+  // (it is not flushed here, or it is another station of that name).
+  Status reload(const FlushSource& source);
   // Until everything published before the call is durable. Faults: timed_out, no_space or io_error
   // (that of the first log that cannot go on).
   Status drain(uint64_t deadline_ns);
@@ -80,6 +83,8 @@ class Flusher {
   void look_after(uint64_t now_ns);
   void sleep();
   Status close_log(FlushLog& log);
+  std::vector<std::unique_ptr<FlushLog>>::iterator find_log(const shm::StationName& name,
+                                                            uint32_t partition);
 
   FlusherOptions options_;
   std::string storage_name_;

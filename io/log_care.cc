@@ -92,16 +92,18 @@ void LogWriter::post_next(uint64_t now_ns) {
   is_making_next_ = true;
   const uint64_t number = ++number_;
   const std::string path = path_of(segment_file_name({number, {}}));
-  post([disk = &disk_, options = options_, path, number, now_ns] {
+  LogOptions options = options_;
+  options.segment_bytes = next_bytes();
+  post([disk = &disk_, options, path, number, now_ns] {
     const Status made = make_segment(*disk, options, path);
     auto file = made ? disk->open(path, DiskAccess::write)
                      : Result<std::unique_ptr<DiskFile>>(made.fault());
     // Copyable, as std::function wants it.
     auto opened = std::make_shared<Result<std::unique_ptr<DiskFile>>>(std::move(file));
-    return [opened, number, now_ns](LogWriter& log) {
+    return [opened, number, now_ns, bytes = options.segment_bytes](LogWriter& log) {
       log.is_making_next_ = false;
       if (*opened) {
-        log.next_ = NextSegment{std::move(**opened), number};
+        log.take_next({std::move(**opened), number, bytes});
         log.starved_.reset();
       } else if (opened->fault().code() == FaultCode::no_space) {
         log.starved_ = opened->fault();
@@ -111,6 +113,36 @@ void LogWriter::post_next(uint64_t now_ns) {
       }
     };
   });
+}
+
+// The usual size, unless a frame waits that does not fit into it.
+uint64_t LogWriter::next_bytes() const {
+  uint64_t bytes = options_.segment_bytes;
+  while (frame_bytes_wanted_ > frame_bytes_max(bytes) && bytes < segment_bytes_max) {
+    bytes = std::min(2 * bytes, segment_bytes_max);
+  }
+  return bytes;
+}
+
+void LogWriter::take_next(NextSegment next) {
+  next_ = std::move(next);
+  drop_misfit();
+}
+
+// What was made ready and has another size than what is wanted now.
+void LogWriter::drop_misfit() {
+  if (!next_ || next_->bytes == next_bytes()) return;
+  const std::string& path = next_->file->path();
+  std::vector<std::string> file{path.substr(options_.folder.size() + 1)};
+  next_.reset();
+  post_retire(std::move(file), Retired::ours);
+}
+
+void LogWriter::reload(uint64_t segment_bytes, const Retention& retention) {
+  options_.segment_bytes = segment_bytes;
+  options_.retention = retention;
+  try_again_ns_ = 0;  // what there was no room for may be smaller now
+  drop_misfit();
 }
 
 void LogWriter::post_name(KnownSegment& known) {
@@ -149,10 +181,18 @@ void LogWriter::post_age(KnownSegment& known, uint64_t now_ns) {
 
 // ---- retention --------------------------------------------------------------
 
-bool LogWriter::is_droppable(const KnownSegment& oldest, const KnownSegment& next, uint64_t count,
-                             uint64_t now_ns) const {
+uint64_t LogWriter::known_bytes() const {
+  uint64_t bytes = 0;
+  for (const KnownSegment& known : known_) bytes += known.bytes;
+  return bytes;
+}
+
+// `bytes_behind`: of the segments behind it.
+bool LogWriter::is_droppable(size_t index, uint64_t bytes_behind, uint64_t now_ns) const {
   const Retention& keep = options_.retention;
-  if (keep.bytes != 0 && (count - 1) * options_.segment_bytes >= keep.bytes) return true;
+  const KnownSegment& oldest = known_[index];
+  const KnownSegment& next = known_[index + 1];
+  if (keep.bytes != 0 && bytes_behind >= keep.bytes) return true;
   const uint64_t messages = durable_.sequence - std::min(durable_.sequence, next.start.sequence);
   if (keep.messages != 0 && messages >= keep.messages) return true;
   return keep.age_ns != 0 && oldest.newest_ns != 0 && now_ns > oldest.newest_ns &&
@@ -162,12 +202,14 @@ bool LogWriter::is_droppable(const KnownSegment& oldest, const KnownSegment& nex
 // How many of the oldest segments may go. Never the last one, none that is not sealed.
 size_t LogWriter::droppable(uint64_t now_ns) {
   size_t count = 0;
+  uint64_t bytes_behind = known_bytes();
   while (count + 1 < known_.size()) {
     KnownSegment& oldest = known_[count];
+    bytes_behind -= oldest.bytes;
     if (!oldest.is_sealed || !oldest.is_named) break;
     const bool is_unknown = options_.retention.age_ns != 0 && oldest.newest_ns == 0;
     if (is_unknown && !oldest.is_asked) post_age(oldest, now_ns);
-    if (!is_droppable(oldest, known_[count + 1], known_.size() - count, now_ns)) break;
+    if (!is_droppable(count, bytes_behind, now_ns)) break;
     ++count;
   }
   return count;

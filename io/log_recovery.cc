@@ -136,6 +136,7 @@ void LogWriter::remember_segments() {
     KnownSegment known;
     known.file = facts.file;
     known.number = facts.number;
+    known.bytes = recovered_.manifest ? recovered_.manifest->segment_bytes : options_.segment_bytes;
     known.start = facts.start;
     known.newest_ns = facts.timestamp_max;
     known.is_named = true;  // or not: its place is in its header
@@ -223,7 +224,7 @@ Status LogWriter::take_over_files() {
       LL_TRY(ready, disk_.open(path_of(file), DiskAccess::write));
       LL_TRY(bytes, ready->size());
       if (bytes == options_.segment_bytes) {
-        next_ = NextSegment{std::move(ready), name->number};
+        next_ = NextSegment{std::move(ready), name->number, bytes};
         continue;
       }
     }

@@ -31,14 +31,18 @@ uint64_t LogWriter::room(uint64_t frame_bytes, uint64_t now_ns) {
   if (failed_) return 0;
   if (!open_.empty()) {
     const OpenSegment& segment = open_.back();
-    const uint64_t left = footer_offset(options_.segment_bytes) - segment.offset;
+    const uint64_t left = footer_offset(segment.header.segment_bytes) - segment.offset;
     if (left >= sizeof(BatchRecord) + frame_bytes) return left - sizeof(BatchRecord);
   }
+  // One that was published before an edit made segments smaller.
+  const bool is_large = frame_bytes > frame_bytes_max(options_.segment_bytes);
+  frame_bytes_wanted_ = is_large ? frame_bytes : 0;
+  drop_misfit();
   // Small segments can be full before look_after() comes by: nobody waits for that.
   make_next(now_ns);
-  if (!next_ || frame_bytes > frame_bytes_max(options_.segment_bytes)) return 0;
+  if (!next_ || frame_bytes > frame_bytes_max(next_->bytes)) return 0;
   begin_segment(now_ns);
-  return frame_bytes_max(options_.segment_bytes);
+  return frame_bytes_max(open_.back().header.segment_bytes);
 }
 
 void LogWriter::begin_segment(uint64_t now_ns) {
@@ -54,7 +58,7 @@ void LogWriter::begin_segment(uint64_t now_ns) {
   header.log = options_.id;
   header.number = next_->number;
   header.epoch = manifest_.epoch;
-  header.segment_bytes = options_.segment_bytes;
+  header.segment_bytes = next_->bytes;
   header.start = end_;
   header.chain = chain_;
   header.time_mark = time_mark_;
@@ -67,11 +71,13 @@ void LogWriter::begin_segment(uint64_t now_ns) {
   KnownSegment known;
   known.file = segment.file->path().substr(options_.folder.size() + 1);
   known.number = header.number;
+  known.bytes = header.segment_bytes;
   known.start = end_;
   known.is_ours = true;
   known_.push_back(std::move(known));
   open_.push_back(std::move(segment));
   next_.reset();
+  frame_bytes_wanted_ = 0;
 }
 
 // ---- batches ----------------------------------------------------------------
@@ -100,7 +106,7 @@ WriteRequest LogWriter::lay_out(const BatchFrames& batch, uint64_t frames_hash,
   LL_CHECK(!failed_ && batch.start == end_);
   OpenSegment& segment = open_.back();
   const uint64_t bytes = batch_bytes(batch.bytes);
-  LL_CHECK(segment.offset + bytes <= footer_offset(options_.segment_bytes));
+  LL_CHECK(segment.offset + bytes <= footer_offset(segment.header.segment_bytes));
   LL_CHECK(buffer.size() >= batches_offset + bytes);
   const uint64_t time_mark_before = time_mark_;
   time_mark_ = std::max(time_mark_, batch.timestamp_max);
@@ -150,6 +156,15 @@ WriteRequest LogWriter::lay_out(const BatchFrames& batch, uint64_t frames_hash,
   return request;
 }
 
+// Of the largest segment that may want one: an edit may have made them smaller since.
+uint64_t LogWriter::footer_buffer_bytes() const {
+  uint64_t largest = options_.segment_bytes;
+  for (const OpenSegment& segment : open_) {
+    largest = std::max(largest, segment.header.segment_bytes);
+  }
+  return footer_bytes(largest);
+}
+
 std::optional<WriteRequest> LogWriter::lay_out_footer(std::span<std::byte> buffer, uint64_t token,
                                                       uint64_t now_ns) {
   if (failed_) return {};
@@ -157,13 +172,14 @@ std::optional<WriteRequest> LogWriter::lay_out_footer(std::span<std::byte> buffe
     if (!segment.is_full) return {};
     if (segment.footer_token) continue;
     if (segment.footer.end.position > durable_.position) return {};
-    const uint64_t bytes = footer_buffer_bytes();
+    const uint64_t segment_bytes = segment.header.segment_bytes;
+    const uint64_t bytes = footer_bytes(segment_bytes);
     segment.footer.sealed_ns = now_ns;
     write_footer(segment.footer, segment.index, buffer.first(bytes));
     segment.footer_token = token;
     bytes_written_ += bytes;
     return WriteRequest{
-        segment.file.get(), footer_offset(options_.segment_bytes), {buffer.data(), bytes}, token};
+        segment.file.get(), footer_offset(segment_bytes), {buffer.data(), bytes}, token};
   }
   return {};
 }
@@ -218,7 +234,7 @@ bool LogWriter::completed(uint64_t token, int error) {
 }
 
 LogWriter::Size LogWriter::size() const {
-  return {known_.size(), known_.size() * options_.segment_bytes};
+  return {known_.size(), known_bytes()};
 }
 
 }  // namespace loopline::io

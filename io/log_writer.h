@@ -100,13 +100,16 @@ class LogWriter {
   // The footer of a segment that is whole, laid out in `buffer`; none: nothing to seal.
   std::optional<WriteRequest> lay_out_footer(std::span<std::byte> buffer, uint64_t token,
                                              uint64_t now_ns);
-  uint64_t footer_buffer_bytes() const { return footer_bytes(options_.segment_bytes); }
+  uint64_t footer_buffer_bytes() const;
   // Any write of ours is done. True: durable() moved.
   bool completed(uint64_t token, int error);
 
   // Posts what is due: a segment in reserve, retention, names, a manifest that says how far it is
   // (`idle`: nothing was written for a while).
   void look_after(uint64_t now_ns, bool idle);
+  // What an edit of the station may change: retention counts at once, the size of segments for the
+  // next ones.
+  void reload(uint64_t segment_bytes, const Retention& retention);
   // With nothing in flight and chores done: the log says that it was closed. Synchronous.
   Status close(uint64_t now_ns);
 
@@ -139,6 +142,7 @@ class LogWriter {
   struct KnownSegment {  // what retention looks at
     std::string file;
     uint64_t number = 0;
+    uint64_t bytes = 0;  // of its file, as far as we know
     LogPlace start;
     uint64_t newest_ns = 0;  // UTC, of its messages; 0: not read yet
     bool is_named = false;   // by its place too
@@ -149,6 +153,7 @@ class LogWriter {
   struct NextSegment {
     std::unique_ptr<DiskFile> file;
     uint64_t number = 0;
+    uint64_t bytes = 0;
   };
 
   LogWriter(Disk& disk, Chores& chores, const LogOptions& options)
@@ -170,6 +175,10 @@ class LogWriter {
   void post(std::function<std::function<void(LogWriter&)>()> work);
   void make_next(uint64_t now_ns);
   void post_next(uint64_t now_ns);
+  void take_next(NextSegment next);
+  uint64_t next_bytes() const;
+  void drop_misfit();
+  uint64_t known_bytes() const;
   void post_name(KnownSegment& known);
   void post_age(KnownSegment& known, uint64_t now_ns);
   void post_manifest(size_t drop_count, uint64_t now_ns);
@@ -179,8 +188,7 @@ class LogWriter {
   void post_retire(std::vector<std::string> files, Retired kind);
   void post_punch(const SegmentFacts& facts);
   size_t droppable(uint64_t now_ns);
-  bool is_droppable(const KnownSegment& oldest, const KnownSegment& next, uint64_t count,
-                    uint64_t now_ns) const;
+  bool is_droppable(size_t index, uint64_t bytes_behind, uint64_t now_ns) const;
   void fill_manifest(Manifest& manifest, uint64_t now_ns) const;
   void move_durable();
   std::string path_of(const std::string& file) const { return options_.folder + "/" + file; }
@@ -203,6 +211,7 @@ class LogWriter {
   std::optional<Fault> failed_;
   std::optional<Fault> starved_;
   bool is_making_next_ = false;
+  uint64_t frame_bytes_wanted_ = 0;  // a frame that no segment of the usual size holds
   bool is_writing_manifest_ = false;
   uint64_t try_again_ns_ = 0;
   bool has_leftovers_ = false;  // as far as we know

@@ -3,13 +3,16 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
+#include "io/conf_watch.h"
 #include "io/flush_sources.h"
 #include "io/flusher.h"
 #include "io/log/file_station.h"
 #include "io/log/paths.h"
 #include "loopline/c.h"
 #include "station_fixture.h"
+#include "tests/support/wait_until.h"
 
 namespace loopline {
 namespace {
@@ -270,6 +273,71 @@ TEST_F(FileStationTest, WhatRetentionDroppedIsAGap) {
   EXPECT_EQ(gap.first, 11u);
   EXPECT_GT(gap.count, 50u);
   EXPECT_GE(next, gap.first + gap.count);
+  stop();
+}
+
+TEST_F(FileStationTest, AnEditOfRetentionAndSegmentsCountsAtOnce) {
+  StationOptions kept = options();
+  kept.retention_age = 0ns;
+  const Station station = open_or_create("orders", kept);
+  io::ConfWatch watch(must(shm::Directory::open(instance().paths())), data_);
+  watch.add({"main", "orders"});
+  flush();
+  publish(station, 1, 3000);
+  EXPECT_TRUE(watch.poll(*flusher_).empty());
+  EXPECT_EQ(flusher_->status().at(0).begin.sequence, 1u);
+  StationOptions edit;
+  edit.retention_messages = 100;
+  edit.segment = 256_KiB;
+  EXPECT_TRUE(must(Station::edit("orders", edit, dir())).is_changed);
+  const auto changes = watch.poll(*flusher_);
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_FALSE(changes[0].fault);
+  EXPECT_TRUE(test::wait_until([&] { return flusher_->status().at(0).begin.sequence > 1000; }));
+  publish(station, 3001, 5000);
+  const auto status = flusher_->status().at(0);
+  EXPECT_GE(status.disk_bytes, 256_KiB);
+  EXPECT_FALSE(status.failed);
+  stop();
+  auto consumer = from(reopen(), From::sequence(4901));
+  expect_messages(consumer, 4901, 100);
+}
+
+TEST_F(FileStationTest, AConfThatCannotBeReadIsToldAndChangesNothing) {
+  open_or_create("orders", options());
+  io::ConfWatch watch(must(shm::Directory::open(instance().paths())), data_);
+  watch.add({"main", "orders"});
+  flush();
+  const std::string path = io::station_file(data_, {"main", "orders"});
+  const std::string aside = path + ".aside";
+  std::filesystem::copy_file(path, aside);
+  std::ofstream(path, std::ios::app) << "retention.age = soon\n";
+  const auto changes = watch.poll(*flusher_);
+  ASSERT_EQ(changes.size(), 1u);
+  ASSERT_TRUE(changes[0].fault);
+  EXPECT_THAT(changes[0].fault->message(), testing::HasSubstr("retention.age"));
+  std::filesystem::remove(path);
+  EXPECT_TRUE(watch.poll(*flusher_).empty());  // removed: that is told by its ring
+  std::filesystem::rename(aside, path);
+  stop();
+}
+
+// It was published before an edit made segments smaller than it is.
+TEST_F(FileStationTest, AMessageLargerThanTheEditedSegmentGetsOneOfItsOwn) {
+  StationOptions large = options();
+  large.ring = 2_MiB;
+  large.segment = 1_MiB;
+  const Station station = open_or_create("orders", large);
+  auto producer = must(station.producer());
+  const std::string big(200 << 10, 'x');
+  const Ticket ticket = must(producer.publish_async(big));
+  StationOptions edit;
+  edit.segment = 64_KiB;
+  edit.max_message = 32_KiB;
+  ASSERT_TRUE(must(Station::edit("orders", edit, dir())).is_changed);
+  flush();
+  const Status durable = producer.wait(ticket, Ack::durable, 20s);
+  EXPECT_TRUE(durable) << durable.fault().message();
   stop();
 }
 

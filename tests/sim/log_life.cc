@@ -17,7 +17,7 @@ using io::LogPlace;
 constexpr uint64_t second_ns = 1'000'000'000;
 constexpr uint32_t storage_depth = 8;
 constexpr uint32_t finish_turns_max = 4000;
-constexpr uint64_t buffer_bytes = 64u << 10;
+constexpr uint64_t buffer_bytes = 256u << 10;  // of the largest segment an edit makes
 constexpr uint64_t mishaps_max = 6;
 
 bool is_segment(const std::string& path) {
@@ -68,6 +68,7 @@ void LifeCounts::add(const LifeCounts& other) {
   batches += other.batches;
   boundaries += other.boundaries;
   drops += other.drops;
+  edits += other.edits;
   gaps += other.gaps;
   for (size_t index = 0; index < mishap_count; ++index) mishaps[index] += other.mishaps[index];
   in_flight_max = std::max(in_flight_max, other.in_flight_max);
@@ -110,7 +111,9 @@ bool LogLife::open() {
   is_excused_ = false;
   has_sent_ = false;
   ++counts_.openings;
-  auto opened = io::LogWriter::open(disk_, *chores_, plan_.options, look, station_.now_ns);
+  io::LogOptions options = plan_.options;
+  if (segment_bytes_ != 0) options.segment_bytes = segment_bytes_;
+  auto opened = io::LogWriter::open(disk_, *chores_, options, look, station_.now_ns);
   openings_.push_back({first, disk_.events().size()});
   if (!opened) {
     fault_ = opened.fault();
@@ -335,8 +338,10 @@ void LogLife::step(uint64_t dice) {
     collect();
   } else if (dice < 76) {
     look_after();
-  } else if (dice < 78) {
+  } else if (dice < 77) {
     move_clock();
+  } else if (dice == 77) {
+    random_.once_in(3) ? edit() : move_clock();
   } else if (dice == 78) {
     kill();
   } else if (dice == 79) {
@@ -370,7 +375,9 @@ void LogLife::publish() {
   for (uint64_t count = random_.between(1, 4); count > 0; --count) {
     uint64_t bytes = random_.below(plan_.body_bytes_max);
     if (random_.once_in(12)) bytes = random_.below(9000);
-    if (random_.once_in(60)) bytes = io::body_bytes_max(plan_.options.segment_bytes) - bytes;
+    // As large as a segment may hold now; an edit may make them smaller before it is written.
+    const uint64_t segment = std::max(segment_bytes_, plan_.options.segment_bytes);
+    if (random_.once_in(60)) bytes = io::body_bytes_max(segment) - bytes;
     station_.now_ns += random_.below(1'000'000);
     station_.publish(bytes, random_.next());
     ++counts_.messages;
@@ -539,6 +546,13 @@ void LogLife::note_names(size_t first) {
     drops_.push_back(range);
     return;
   }
+}
+
+// The station gets segments of another size while it is flushed.
+void LogLife::edit() {
+  segment_bytes_ = plan_.options.segment_bytes * random_.between(1, 3);
+  log_->reload(segment_bytes_, plan_.options.retention);
+  ++counts_.edits;
 }
 
 void LogLife::collect() {

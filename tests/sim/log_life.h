@@ -65,7 +65,7 @@ struct Station {
 
 struct LifeCounts {
   uint64_t openings = 0, kills = 0, deaths_within = 0, closings = 0, strays = 0;
-  uint64_t messages = 0, batches = 0, drops = 0, gaps = 0;
+  uint64_t messages = 0, batches = 0, drops = 0, gaps = 0, edits = 0;
   uint64_t boundaries = 0;  // a writer went on from one segment to the next
   uint64_t mishaps[mishap_count] = {};
   size_t in_flight_max = 0;
@@ -125,6 +125,7 @@ class LogLife {
   void lay_footer();
   void run_chore();
   void collect();
+  void edit();
   void land_stray();
   void let_disk_full();
   void move_clock();
@@ -164,6 +165,7 @@ class LogLife {
   bool is_excused_ = false;  // something went wrong since the log was opened
   bool has_sent_ = false;    // a batch, since the log was opened
   bool was_starved_ = false;
+  uint64_t segment_bytes_ = 0;  // as edited last; 0: as planned
   uint64_t number_ = 0;   // Known's
   std::string unsynced_;  // a file whose sync failed
   uint64_t dead_at_ = 0;  // from this operation on the process is dead; 0: it lives

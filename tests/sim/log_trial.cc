@@ -121,7 +121,8 @@ std::string LogTrial::report() const {
             " writes landed after them\n  " + text(lives_.messages) + " messages, " +
             text(lives_.batches) + " batches, " + text(lives_.in_flight_max) + " in flight, " +
             text(lives_.boundaries) + " times on to the next segment, " + text(lives_.drops) +
-            " times dropped, " + text(lives_.gaps) + " gaps met when opening\n";
+            " times dropped, " + text(lives_.gaps) + " gaps met when opening, " +
+            text(lives_.edits) + " edits\n";
   return report;
 }
 

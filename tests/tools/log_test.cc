@@ -120,6 +120,15 @@ TEST_F(LogTool, EditsWhatAStationIsRevivedFrom) {
   EXPECT_THAT(refused(1, {"station", "purge", "kept", "--yes"}), HasSubstr("kept on disk"));
 }
 
+TEST_F(LogTool, TellsWhoFlushesOfAnEdit) {
+  Program flusher(tool_words({"flush", "kept", "--follow"}));
+  ASSERT_TRUE(flusher.says("flushing a log"));
+  told({"station", "edit", "kept", "--flush=5ms"});
+  EXPECT_TRUE(flusher.says("main/kept was edited: its new parameters count"));
+  flusher.send(SIGINT);
+  EXPECT_EQ(flusher.end().status, 0);
+}
+
 TEST_F(LogTool, KnowsStationsThatAreOnDiskOnly) {
   lose_memory();
   const Outcome list = loopline({"station", "ls"});

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "commands.h"
+#include "io/conf_watch.h"
 #include "io/flush_sources.h"
 #include "io/flusher.h"
 #include "io/log/file_station.h"
@@ -20,6 +21,7 @@ namespace loopline::cli {
 namespace {
 
 constexpr uint64_t look_every_ns = 100'000'000;
+constexpr int looks_per_conf = 10;
 constexpr uint64_t drain_slice_ns = 200'000'000;
 
 Result<shm::WaitKind> read_wait(const std::string& text) {
@@ -53,8 +55,13 @@ Result<std::vector<shm::StationName>> named_stations(const Output& out,
   return names;
 }
 
+struct Flushing {
+  std::unique_ptr<io::Flusher> flusher;
+  io::ConfWatch watch;
+};
+
 // One that cannot be opened is named, and the others go on.
-Result<std::unique_ptr<io::Flusher>> start_flusher(Output& out, const FlushArguments& arguments,
+Result<Flushing> start_flusher(Output& out, const FlushArguments& arguments,
                                                    std::optional<Fault>& first_fault) {
   LL_TRY(wait, read_wait(arguments.wait));
   LL_TRY(paths, shm::find_instance(out.dir()));
@@ -63,6 +70,7 @@ Result<std::unique_ptr<io::Flusher>> start_flusher(Output& out, const FlushArgum
   LL_TRY(directory, shm::Directory::open_or_create(paths));
   io::keep_on_disk(directory, data);
   LL_TRY(flusher, io::Flusher::start({.storage = arguments.storage, .wait = wait}));
+  io::ConfWatch watch(directory, data);
   if (!flusher->why_not().empty()) {
     out.note(flusher->why_not() + "; threads write instead");
   }
@@ -71,6 +79,7 @@ Result<std::unique_ptr<io::Flusher>> start_flusher(Output& out, const FlushArgum
       if (names.size() > 1) out.note("not flushed: " + fault.message());
       if (!first_fault) first_fault = fault;
     };
+    watch.add(name);
     auto sources = io::sources_of(directory, data, name);
     if (!sources) {
       pass_over(sources.fault());
@@ -85,7 +94,16 @@ Result<std::unique_ptr<io::Flusher>> start_flusher(Output& out, const FlushArgum
     out.note("no stations on disk in " + data +
              "; make one: loopline station add NAME --storage file");
   }
-  return std::move(flusher);
+  return Flushing{std::move(flusher), std::move(watch)};
+}
+
+// An edit counts from now on.
+void take_edits(Output& out, Flushing& flushing) {
+  for (const auto& change : flushing.watch.poll(*flushing.flusher)) {
+    const std::string name = change.name.text();
+    out.note(change.fault ? name + " goes on as it was: " + change.fault->message()
+                          : name + " was edited: its new parameters count");
+  }
 }
 
 void report(Output& out, io::Flusher& flusher) {
@@ -164,7 +182,8 @@ Status flush(Output& out, const FlushArguments& arguments) {
                  "say --once (what is there now) or --follow (until Ctrl-C)");
   }
   std::optional<Fault> fault;
-  LL_TRY(flusher, start_flusher(out, arguments, fault));
+  LL_TRY(flushing, start_flusher(out, arguments, fault));
+  const auto& flusher = flushing.flusher;
   if (fault && flusher->status().empty()) return *fault;
   if (arguments.once) {
     const Status drained = flush_once(*flusher);
@@ -175,8 +194,9 @@ Status flush(Output& out, const FlushArguments& arguments) {
                          logs == 1 ? "a log" : fmt::format("{} logs", logs),
                          flusher->storage_name()));
     Troubles troubles(out);
-    while (!stop_requested()) {
+    for (int look = 1; !stop_requested(); ++look) {
       troubles.look(*flusher);
+      if (look % looks_per_conf == 0) take_edits(out, flushing);
       pause_for(look_every_ns);
     }
     if (!fault) fault = troubles.failed();
