@@ -8,7 +8,7 @@
 #include <charconv>
 #include <cstdlib>
 
-#include "hints.h"
+#include "runtime/broker/hints.h"
 
 namespace loopline::cli {
 namespace {

@@ -8,8 +8,8 @@
 #include <cstring>
 
 #include "command_help.h"
-#include "hints.h"
 #include "options.h"
+#include "runtime/broker/hints.h"
 #include "shm/base/units.h"
 #include "signals.h"
 

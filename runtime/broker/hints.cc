@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace loopline::cli {
+namespace loopline {
 namespace {
 
 // Steps from one word to the other: letters put in, left out or changed.
@@ -44,4 +44,4 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
-}  // namespace loopline::cli
+}  // namespace loopline
