@@ -7,6 +7,7 @@
 
 #include "armed.h"
 #include "base/check.h"
+#include "lock.h"
 #include "seal.h"
 #include "window.h"
 
@@ -49,22 +50,31 @@ Result<FlushCursor> FlushCursor::open(std::shared_ptr<Attached> attached) {
   return cursor;
 }
 
-Status FlushCursor::take_over() {
-  const Ring& ring = attached_->ring();
-  Pair at = ring.control->durable.pair.load(std::memory_order_acquire);     // acquire [durable]
-  const Pair seal = ring.control->seal.at.load(std::memory_order_acquire);  // acquire [sealed]
-  const bool is_finished = at.first == no_cursor.first;
-  if (is_finished && seal.first == 0) return corrupt_fault(at);
-  end_ = {seal.first + unit_size, seal.second + 1};
-  if (is_finished) at = end_;
-  // The one before us died between the last commit and finish(), or inside of it: there is no frame
-  // behind the seal that would say so again.
-  sealed_ = seal.first != 0 && at == end_;
+// What others may write to is believed only as far as it can be true.
+Result<Pair> FlushCursor::place_to_go_on(const Attached& attached) {
+  const Ring& ring = attached.ring();
+  const Pair at = ring.control->durable.pair.load(std::memory_order_acquire);  // acquire [durable]
+  const Pair seal = ring.control->seal.at.load(std::memory_order_acquire);     // acquire [sealed]
+  if (at.first == no_cursor.first) {
+    if (seal.first == 0) return corrupt_fault(attached, at);
+    return Pair{seal.first + unit_size, seal.second + 1};
+  }
   // The window never passes us, and we never pass the window.
   const Pair oldest = ring.window_start();
   const bool is_inside = at.first >= oldest.first && at.first - oldest.first <= ring.capacity;
   const bool is_place = at.first % unit_size == 0 && at.second >= oldest.second;
-  if (!is_finished && !(is_inside && is_place)) return corrupt_fault(at);
+  if (!(is_inside && is_place)) return corrupt_fault(attached, at);
+  return at;
+}
+
+Status FlushCursor::take_over() {
+  const Ring& ring = attached_->ring();
+  LL_TRY(at, place_to_go_on(*attached_));
+  const Pair seal = ring.control->seal.at.load(std::memory_order_acquire);  // acquire [sealed]
+  end_ = {seal.first + unit_size, seal.second + 1};
+  // The one before us died between the last commit and finish(), or inside of it: there is no frame
+  // behind the seal that would say so again.
+  sealed_ = seal.first != 0 && at == end_;
   LL_TRY(seat, attached_->my_seat());
   seat_ = seat;
   fork_generation_ = fork_generation();
@@ -90,11 +100,11 @@ FlushCursor& FlushCursor::operator=(FlushCursor&& other) noexcept {
   return *this;
 }
 
-Fault FlushCursor::corrupt_fault(Pair at) const {
+Fault FlushCursor::corrupt_fault(const Attached& attached, Pair at) {
   return {FaultCode::corrupted,
-          "the ring of station \"" + attached_->name() + "\" is damaged at position " +
+          "the ring of station \"" + attached.name() + "\" is damaged at position " +
               std::to_string(at.first) + " (sequence " + std::to_string(at.second) +
-              "): what follows cannot go to disk; see: loopline ring dump " + attached_->name()};
+              "): what follows cannot go to disk; see: loopline ring dump " + attached.name()};
 }
 
 Result<FlushRun> FlushCursor::next(uint64_t bytes_max) {
@@ -136,6 +146,29 @@ Status FlushCursor::skip_to(Pair upto) {
     if (run.bytes == 0) break;
   }
   return at() == upto ? ok() : Status(corrupt_fault(upto));
+}
+
+// Whether our place is that of a frame, where claims were seen behind it. The hint first: whoever
+// stored it had claimed, or seen claimed, all before it (R1).
+bool FlushCursor::is_claimed_behind() const {
+  const Ring& ring = attached_->ring();
+  const Pair at = reader_.at();
+  if (frontier_of(ring).first <= at.first) return true;
+  const uint64_t side = ring.side(at.first).load(std::memory_order_acquire);  // acquire [claim]
+  return ring.side_lap(side) == ring.lap(at.first);
+}
+
+Status FlushCursor::clean_up_ahead() {
+  if (sealed_) return ok();
+  // Else nobody would ever finish it, and nothing would say why the log stands still.
+  if (!is_claimed_behind()) return corrupt_fault(reader_.at());
+  // Whoever lives and holds the ring lock is at it, or stopped: other rings do not wait for that.
+  const Holder holder = holder_of(attached_->ring().control->lock.mutex);
+  if (holder.tid != 0 && !holder.died) return ok();
+  Status cleaned = attached_->clean_up_at(reader_);
+  const bool is_for_later = !cleaned && cleaned.fault().code() == FaultCode::timed_out;
+  if (is_for_later) return ok();
+  return cleaned;
 }
 
 void FlushCursor::set_durable(Pair upto) {

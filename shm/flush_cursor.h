@@ -54,6 +54,9 @@ Result<std::shared_ptr<Attached>> oldest_not_on_disk(const Directory& directory,
 
 class FlushCursor {
  public:
+  // Where one who takes over goes on: `durable`, if it can be a place of this ring at all. Faults:
+  // corrupted.
+  static Result<Pair> place_to_go_on(const Attached& attached);
   // Takes over at `durable`, and says that we flush. Faults: unsupported (a memory station),
   // no_permission (opened only to look), not_found (an unborn ring), corrupted.
   static Result<FlushCursor> open(std::shared_ptr<Attached> attached);
@@ -73,7 +76,7 @@ class FlushCursor {
   bool ready() const { return !sealed_ && reader_.ready(); }
   // Before it sleeps, and now and then: a producer that died may hold the next frame open, or a
   // sealer the end. Faults: corrupted, those of following a seal.
-  Status clean_up_ahead() { return sealed_ ? ok() : attached_->clean_up_at(reader_); }
+  Status clean_up_ahead();
 
   // The disk has everything before `upto`, an end of a run.
   void set_durable(Pair upto);
@@ -96,7 +99,9 @@ class FlushCursor {
  private:
   FlushCursor() = default;
   Status take_over();
-  Fault corrupt_fault(Pair at) const;
+  bool is_claimed_behind() const;
+  static Fault corrupt_fault(const Attached& attached, Pair at);
+  Fault corrupt_fault(Pair at) const { return corrupt_fault(*attached_, at); }
 
   std::shared_ptr<Attached> attached_;
   Reader reader_;

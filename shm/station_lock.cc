@@ -15,7 +15,7 @@ namespace {
 
 constexpr uint64_t station_wait_ns_max = 5'000'000'000;
 constexpr useconds_t look_us = 500;
-constexpr uint64_t places = 1ull << 40;  // behind the end of the file, where no byte need be
+constexpr uint64_t lock_places = 1ull << 40;  // behind the end of the file, where no byte need be
 
 int set_lock(int fd, int64_t byte, short type) {
   struct flock range {};
@@ -31,7 +31,7 @@ int set_lock(int fd, int64_t byte, short type) {
 Result<StationLock> StationLock::take(const Directory& directory, const StationName& name) {
   const std::string text = name.text();
   const std::string path = directory.paths().shm + "/" + roster_file_name;
-  const auto byte = static_cast<int64_t>(hash64(text.data(), text.size()) % places);
+  const auto byte = static_cast<int64_t>(hash64(text.data(), text.size()) % lock_places);
   auto roster = open_file("roster", path, true);
   if (!roster && roster.fault().code() == FaultCode::not_found) return StationLock(File(), byte);
   if (!roster) return roster.fault();

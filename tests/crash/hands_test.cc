@@ -73,6 +73,23 @@ TEST(StoppedRepairer, OfASlotThatTheLivingTookActsOnTheDeadOnly) {
   EXPECT_GT(at_every_step(trial, Action::stop), 10u);
 }
 
+TEST(StoppedSweeper, OfASlotThatTheLivingTookActsOnTheDeadOnly) {
+  const Trial trial{
+      .prepare =
+          [](Scene& scene) { return bury(scene, [](Scene& here) { return here.publish(1); }); },
+      .role =
+          [](Scene& scene) {
+            (void)shm::sweep_ring(*scene.attach(shm::Access::produce));
+            return std::string();
+          },
+      .when_stopped =
+          [](Scene& scene, pid_t child) {
+            (void)sweep(scene);  // the slot is free now, unless the stopped one holds the lock
+            return hold_a_frame_meanwhile(scene, child);
+          }};
+  EXPECT_GT(at_every_step(trial, Action::stop), 10u);
+}
+
 // Frames of the dead that are committed may be overwritten by the living while a repairer looks at
 // them: it must not take what it finds there for one that is open.
 TEST(StoppedRepairer, OfFramesThatAreOverwrittenLeavesTheNewOnesAlone) {

@@ -238,11 +238,11 @@ TEST(Inspect, WritesNothing) {
   open(producer, "two");
   const int fd = station.attached()->mapping().fd();
   const uint64_t bytes = station.attached()->header().file_bytes;
-  std::vector<std::byte> before(bytes), after(bytes);
+  std::vector<std::byte> before(bytes), behind(bytes);
   ASSERT_EQ(::pread(fd, before.data(), bytes, 0), static_cast<ssize_t>(bytes));
   look(station);
-  ASSERT_EQ(::pread(fd, after.data(), bytes, 0), static_cast<ssize_t>(bytes));
-  EXPECT_EQ(before, after);
+  ASSERT_EQ(::pread(fd, behind.data(), bytes, 0), static_cast<ssize_t>(bytes));
+  EXPECT_EQ(before, behind);
 }
 
 TEST(Inspect, CallsAClaimWordThatMakesNoSenseDamage) {
