@@ -9,6 +9,7 @@
 #include "fused.h"
 #include "shm/base/clock.h"
 #include "shm/bell.h"
+#include "shm/bus_guard.h"
 
 namespace loopline::io {
 namespace {
@@ -20,6 +21,7 @@ constexpr uint64_t worth_a_commit = 64u << 10;
 constexpr uint64_t gather_ns_max = 20'000;
 constexpr uint64_t idle_after_ns = 1'000'000'000;
 constexpr uint64_t look_again_ns = 100'000'000;
+constexpr uint64_t look_at_resting_ns = 10'000'000'000;
 constexpr uint32_t flusher_bit = 1;  // of a bell's sleepers; others may use it too
 
 LogPlace place_of(Pair pair) { return {pair.first, pair.second}; }
@@ -57,26 +59,57 @@ Result<std::unique_ptr<FlushLog>> FlushLog::open(Disk& disk, Chores& chores,
   const auto look = [&]() -> Result<RingAtOpen> {
     LL_TRY(oldest, ring_to_flush(source));
     ring = std::move(oldest);
-    return RingAtOpen{ring->header().uuid[0], place_of(shm::durable_of(ring->ring()))};
+    LL_TRY(durable, shm::FlushCursor::place_to_go_on(*ring));
+    return RingAtOpen{ring->header().uuid[0], place_of(durable)};
   };
   LL_TRY(log, LogWriter::open(disk, chores, source.log, look, now_ns));
   return std::unique_ptr<FlushLog>(new FlushLog(source, std::move(ring), std::move(log)));
 }
 
-FlushLog::~FlushLog() = default;
+FlushLog::~FlushLog() {
+  const shm::BusGuard guard;
+  cursor_.reset();
+}
+
+// Each access to the ring is within this, once a step: should somebody cut its file short, nothing
+// that was read counts, and this log has failed; the others go on.
+template <class Work>
+auto FlushLog::on_ring(Work&& work) -> decltype(work()) {
+  const shm::BusGuard guard;
+  if constexpr (std::is_void_v<decltype(work())>) {
+    work();
+    if (guard.was_hit()) lose_ring();
+  } else {
+    auto answer = work();
+    if (guard.was_hit()) lose_ring();
+    return answer;
+  }
+}
+
+void FlushLog::lose_ring() {
+  fail(Fault(FaultCode::corrupted,
+             "the ring of station \"" + source_.name.text() + "\" (" + ring_->mapping().name() +
+                 ") was cut short while it was flushed: what was not on disk is lost; stop its "
+                 "producers and consumers, remove that file, and start this again"));
+}
 
 // Behind the log, whose lock makes us the only flusher.
-Status FlushLog::attach() {
+Status FlushLog::attach(uint64_t rest_after_ns) {
+  rest_after_ns_ = rest_after_ns;
   LL_TRY(cursor, shm::FlushCursor::open(ring_));
   cursor_ = std::move(cursor);
+  const shm::BusGuard guard;
   const LogPlace end = log_->durable();
   // The writer before us died between the disk and its word about it.
   while (cursor_->at().first < end.position) {
     LL_TRY(run, cursor_->next(end.position - cursor_->at().first));
-    if (run.bytes == 0 || run.end().first > end.position) {
-      return Fault(FaultCode::corrupted, "the log of station \"" + source_.name.text() +
-                                             "\" ends where its ring has no message");
-    }
+    if (run.bytes == 0 || run.end().first > end.position) break;
+  }
+  if (guard.was_hit()) lose_ring();
+  if (failed_) return *failed_;
+  if (place_of(cursor_->at()) != end) {
+    return Fault(FaultCode::corrupted, "the log of station \"" + source_.name.text() +
+                                           "\" ends where its ring has no message");
   }
   if (cursor_->is_sealed()) sealed_end_ = end;
   publish_durable();
@@ -94,14 +127,17 @@ void FlushLog::publish_state() {
   if (failed_) state = shm::LogState::failed;
   if (state == shown_) return;
   shown_ = state;
+  const shm::BusGuard guard;  // it may have failed for that
   cursor_->set_state(state, failed_                             ? error_of(*failed_)
                             : state == shm::LogState::disk_full ? ENOSPC
                                                                 : 0);
 }
 
 void FlushLog::publish_durable() {
-  cursor_->set_durable(pair_of(log_->durable()));
-  if (sealed_end_ && log_->durable() == *sealed_end_) go_on_in_successor();
+  on_ring([&] {
+    cursor_->set_durable(pair_of(log_->durable()));
+    if (sealed_end_ && log_->durable() == *sealed_end_) go_on_in_successor();
+  });
 }
 
 // All of this ring is on disk.
@@ -137,15 +173,33 @@ bool FlushLog::find_run(uint64_t now_ns) {
     run_ = *run;
   }
   if (run_.bytes == 0) return false;
+  if (run_.bytes > frame_bytes_max(segment_bytes_max)) {
+    fail(Fault(FaultCode::corrupted,
+               "a message of station \"" + source_.name.text() +
+                   "\" fits into no segment of its log; is the ring damaged?"));
+    return false;
+  }
   is_starved_ = log_->room(run_.bytes, now_ns) == 0;
   return !is_starved_;
 }
 
-void FlushLog::send(Storage& storage, FlushSlots& slots, uint64_t now_ns) {
+// False: what was there a moment ago is not there any more.
+bool FlushLog::send(Storage& storage, FlushSlots& slots, uint64_t now_ns) {
   const uint32_t slot = *slots.take(this, false);
   const auto buffer = slots.bytes(slot, LogWriter::buffer_bytes(run_.bytes));
-  const uint64_t hash = copy_and_hash(buffer.data() + LogWriter::frames_offset,
-                                      cursor_->data(run_.at.first), run_.bytes);
+  std::byte* const frames = buffer.data() + LogWriter::frames_offset;
+  const shm::BusGuard guard;
+  const uint64_t hash = copy_and_hash(frames, cursor_->data(run_.at.first), run_.bytes);
+  // The copy, since others may write to the ring: a batch that nobody can read would take all its
+  // messages with it. Headers alone, which are in the cache by now.
+  if (guard.was_hit() || !make_chain({frames, run_.bytes}, place_of(run_.at), run_.count)) {
+    slots.give_back(slot);
+    if (!guard.was_hit()) {
+      fail(Fault(FaultCode::corrupted, "somebody wrote over messages in the ring of station \"" +
+                                           source_.name.text() + "\" that were published already"));
+    }
+    return false;
+  }
   const LogWriter::BatchFrames batch{place_of(run_.at),  run_.bytes,
                                      run_.count,         run_.timestamp_min,
                                      run_.timestamp_max, ring_->header().uuid[0]};
@@ -155,6 +209,7 @@ void FlushLog::send(Storage& storage, FlushSlots& slots, uint64_t now_ns) {
   gathers_since_ns_ = 0;
   run_ = {};
   last_sent_ns_ = monotonic_ns();
+  return true;
 }
 
 // Whether more is likely to come before the disk could begin. Who publishes in step with what is
@@ -174,11 +229,13 @@ bool FlushLog::is_gathering() {
 bool FlushLog::submit(Storage& storage, FlushSlots& slots, uint64_t now_ns) {
   bool any = false;
   if (source_.flush_interval_ns != 0 && monotonic_ns() < next_commit_ns_) return false;
-  while (!failed_ && !is_over_ && !sealed_end_ && log_->in_flight() < in_flight_max &&
-         slots.has_free() && !is_gathering() && find_run(now_ns)) {
-    send(storage, slots, now_ns);
-    any = true;
-  }
+  on_ring([&] {
+    while (!failed_ && !is_over_ && !sealed_end_ && log_->in_flight() < in_flight_max &&
+           slots.has_free() && !is_gathering() && find_run(now_ns) &&
+           send(storage, slots, now_ns)) {
+      any = true;
+    }
+  });
   if (any) next_commit_ns_ = last_sent_ns_ + source_.flush_interval_ns;
   return any;
 }
@@ -205,7 +262,8 @@ void FlushLog::reload(const FlushSource& source) {
 void FlushLog::look_after(Storage& storage, FlushSlots& slots, uint64_t now_ns) {
   const uint64_t now = monotonic_ns();
   next_look_ns_ = now + look_again_ns;
-  const bool is_idle = log_->in_flight() == 0 && now - last_sent_ns_ > idle_after_ns;
+  const bool is_idle =
+      log_->in_flight() == 0 && now - last_sent_ns_ > std::min(idle_after_ns, rest_after_ns_);
   log_->look_after(now_ns, is_idle);
   if (log_->failed()) fail(*log_->failed());
   publish_state();
@@ -222,14 +280,47 @@ bool FlushLog::prepare_to_sleep(std::vector<BellTicket>& bells) {
   const bool could_help = !failed_ && !is_over_ && !sealed_end_ && run_.bytes == 0 &&
                           log_->in_flight() < in_flight_max && monotonic_ns() >= next_commit_ns_;
   if (!could_help) return true;
-  // What is there goes out when a write is done, or in a moment.
-  if (is_gathering()) return log_->in_flight() != 0;
-  const Status cleaned = cursor_->clean_up_ahead();
+  return on_ring([&] {
+    // What is there goes out when a write is done, or in a moment.
+    if (is_gathering()) return log_->in_flight() != 0;
+    const Status cleaned = cursor_->clean_up_ahead();
+    if (!cleaned) fail(cleaned.fault());
+    const uint32_t ticket = shm::prepare_to_park(cursor_->bell(), flusher_bit);
+    if (cursor_->ready()) return false;
+    bells.push_back({&cursor_->bell(), ticket});
+    return true;
+  });
+}
+
+// ---- resting ----------------------------------------------------------------
+
+bool FlushLog::lie_down(BellTicket& by) {
+  by = {};
+  if (is_over_ || !is_quiet() || !log_->is_settled()) return false;
+  is_resting_ = failed_.has_value();
+  if (is_resting_) return true;
+  const bool is_idle = !sealed_end_ && run_.bytes == 0 && !is_starved_ &&
+                       monotonic_ns() - last_sent_ns_ > rest_after_ns_;
+  if (!is_idle) return false;
+  is_resting_ = on_ring([&] {
+    if (frontier() > cursor_->at().first) return false;  // somebody is writing
+    by = {&cursor_->bell(), shm::prepare_to_park(cursor_->bell(), flusher_bit)};
+    return !cursor_->ready();
+  });
+  is_resting_ = is_resting_ && !failed_;
+  next_look_ns_ = monotonic_ns() + look_at_resting_ns;
+  return is_resting_;
+}
+
+bool FlushLog::stirs(Storage& storage, FlushSlots& slots, uint64_t now_ns) {
+  if (failed_) return false;
+  if (on_ring([&] { return cursor_->ready(); }) || failed_) return true;
+  if (monotonic_ns() < next_look_ns_) return false;
+  look_after(storage, slots, now_ns);
+  next_look_ns_ = monotonic_ns() + look_at_resting_ns;
+  const Status cleaned = on_ring([&] { return cursor_->clean_up_ahead(); });
   if (!cleaned) fail(cleaned.fault());
-  const uint32_t ticket = shm::prepare_to_park(cursor_->bell(), flusher_bit);
-  if (cursor_->ready()) return false;
-  bells.push_back({&cursor_->bell(), ticket});
-  return true;
+  return is_over_ || !is_quiet();
 }
 
 uint64_t FlushLog::due_ns() const {
@@ -241,10 +332,13 @@ bool FlushLog::has_reached(uint64_t position) const {
   return failed_ || is_over_ || log_->durable().position >= position;
 }
 
-uint64_t FlushLog::frontier() const { return shm::frontier_of(ring_->ring()).first; }
+uint64_t FlushLog::frontier() const {
+  const shm::BusGuard guard;  // what it costs is found at the next step
+  return shm::frontier_of(ring_->ring()).first;
+}
 
 Status FlushLog::close(uint64_t now_ns) {
-  if (cursor_) cursor_->close();
+  if (cursor_) on_ring([&] { cursor_->close(); });
   if (failed_) return *failed_;
   return log_->close(now_ns);
 }

@@ -33,7 +33,7 @@ class FlushLog {
   ~FlushLog();
   // Takes the ring's cursor and brings the two together; the flusher's thread, whose life the ring
   // shows from now on.
-  Status attach();
+  Status attach(uint64_t rest_after_ns);
 
   // Submits what is committed and fits; true when something went out.
   bool submit(Storage& storage, FlushSlots& slots, uint64_t now_ns);
@@ -49,6 +49,15 @@ class FlushLog {
 
   // The station's parameters were edited: those that a log has count from now on.
   void reload(const FlushSource& source);
+
+  // Whether it may rest: there was nothing to do for a while, and nothing is half-done. Then the
+  // bell to wake it by, its ticket drawn before the last look; none: nothing can wake it.
+  bool lie_down(BellTicket& by);
+  // Of one that rests, now and then: whether there is work all the same, since somebody was killed
+  // before he rang. It is looked after here, far less often than one that is awake.
+  bool stirs(Storage& storage, FlushSlots& slots, uint64_t now_ns);
+  bool is_resting() const { return is_resting_; }
+  void get_up() { is_resting_ = false; }
 
   const FlushSource& source() const { return source_; }
   const LogWriter& log() const { return *log_; }
@@ -68,12 +77,14 @@ class FlushLog {
       : source_(source), ring_(std::move(ring)), log_(std::move(log)) {}
   bool is_gathering();
   bool find_run(uint64_t now_ns);
-  void send(Storage& storage, FlushSlots& slots, uint64_t now_ns);
-  Status catch_up_cursor();
+  bool send(Storage& storage, FlushSlots& slots, uint64_t now_ns);
   void go_on_in_successor();
   void publish_durable();
   void publish_state();
   void fail(const Fault& fault);
+  void lose_ring();
+  template <class Work>
+  auto on_ring(Work&& work) -> decltype(work());
 
   FlushSource source_;
   std::shared_ptr<shm::Attached> ring_;
@@ -85,9 +96,11 @@ class FlushLog {
   uint64_t gathers_since_ns_ = 0;       // monotonic; 0: it does not
   bool is_starved_ = false;             // there is a run, and no room for it
   bool is_over_ = false;
+  bool is_resting_ = false;
   uint32_t footers_ = 0;  // in flight
   shm::LogState shown_ = shm::LogState::flushing;
   std::optional<Fault> failed_;
+  uint64_t rest_after_ns_ = 0;
   uint64_t last_sent_ns_ = 0;  // monotonic, as the next two
   uint64_t next_commit_ns_ = 0;
   uint64_t next_look_ns_ = 0;

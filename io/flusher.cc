@@ -2,6 +2,7 @@
 #include "flusher.h"
 
 #include <sched.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <future>
@@ -10,6 +11,7 @@
 #include "log/posix_disk.h"
 #include "shm/base/clock.h"
 #include "shm/bell.h"
+#include "shm/bus_guard.h"
 
 namespace loopline::io {
 namespace {
@@ -25,9 +27,18 @@ Fault not_flushed(const shm::StationName& name, uint32_t partition) {
                                     name.text() + "\" is not flushed here"};
 }
 
+// A log takes three descriptors; shells give out a thousand and let us have more.
+void allow_many_files() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == files.rlim_max) return;
+  files.rlim_cur = files.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &files);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Flusher>> Flusher::start(const FlusherOptions& options) {
+  allow_many_files();
   auto flusher = std::unique_ptr<Flusher>(new Flusher(options));
   std::promise<void> ready;
   Status started;
@@ -82,17 +93,25 @@ bool Flusher::take_calls() {
 }
 
 Status Flusher::add(const FlushSource& source) {
-  auto log = FlushLog::open(posix_disk(), chores_, source, utc_ns());
-  if (!log) return log.fault();
+  const shm::BusGuard guard;
+  auto opened = FlushLog::open(posix_disk(), chores_, source, utc_ns());
+  if (!opened) return opened.fault();
+  const std::shared_ptr<FlushLog> log = std::move(*opened);
+  if (guard.was_hit()) {
+    return Fault(FaultCode::corrupted, "the ring of station \"" + source.name.text() +
+                                           "\" is being cut short by somebody");
+  }
   Status attached;
   call([&] {
-    attached = (*log)->attach();
-    if (attached) logs_.push_back(std::move(*log));
+    attached = log->attach(options_.rest_after_ns);
+    if (!attached) return;
+    logs_.push_back(log);
+    awake_.push_back(log.get());
   });
   return attached;
 }
 
-std::vector<std::unique_ptr<FlushLog>>::iterator Flusher::find_log(const shm::StationName& name,
+std::vector<std::shared_ptr<FlushLog>>::iterator Flusher::find_log(const shm::StationName& name,
                                                                    uint32_t partition) {
   return std::find_if(logs_.begin(), logs_.end(), [&](const auto& candidate) {
     return candidate->source().name.text() == name.text() &&
@@ -106,6 +125,7 @@ Status Flusher::reload(const FlushSource& source) {
     const auto log = find_log(source.name, source.partition);
     if (log == logs_.end() || (*log)->source().log.id != source.log.id) return;
     (*log)->reload(source);
+    if ((*log)->is_resting()) wake(**log);
     next_look_ns_ = 0;
     done = ok();
   });
@@ -118,15 +138,16 @@ Status Flusher::remove(const shm::StationName& name, uint32_t partition) {
     const auto log = find_log(name, partition);
     if (log == logs_.end()) return;
     closed = close_log(**log);
+    std::erase(awake_, log->get());
     logs_.erase(log);
   });
   return closed;
 }
 
 Status Flusher::drain(uint64_t deadline_ns) {
-  std::vector<std::pair<FlushLog*, uint64_t>> targets;
+  std::vector<std::pair<std::shared_ptr<FlushLog>, uint64_t>> targets;
   call([&] {
-    for (const auto& log : logs_) targets.emplace_back(log.get(), log->frontier());
+    for (const auto& log : logs_) targets.emplace_back(log, log->frontier());
   });
   for (;;) {
     bool is_done = true;
@@ -163,6 +184,7 @@ std::vector<FlushStatus> Flusher::status() {
       one.disk_bytes = size.bytes;
       one.bytes_written = writer.bytes_written();
       one.frames_written = writer.frames_written();
+      one.is_resting = log->is_resting();
       one.failed = log->failed();
       one.starved = writer.starved();
       one.gaps = writer.recovered().gaps;
@@ -179,6 +201,7 @@ Status Flusher::stop() {
       Status closed = close_log(*log);
       if (stopped && !closed) stopped = closed.fault();
     }
+    awake_.clear();
     logs_.clear();
     is_over_ = true;
   });
@@ -188,6 +211,7 @@ Status Flusher::stop() {
 
 // Waits out what is in flight, then marks the log as closed.
 Status Flusher::close_log(FlushLog& log) {
+  watch_.remove(&log);
   while (!log.is_quiet()) {
     if (!reap()) storage_->wait({}, monotonic_ns() + look_every_ns);
   }
@@ -215,29 +239,74 @@ bool Flusher::reap() {
 
 bool Flusher::step(uint64_t now_ns) {
   bool any = take_calls();
+  any |= wake_rung();
   any |= reap();
-  for (const auto& log : logs_) any |= log->submit(*storage_, *slots_, now_ns);
+  for (FlushLog* const log : awake_) any |= log->submit(*storage_, *slots_, now_ns);
   // What was just submitted goes out at once.
   if (any) any |= reap();
   return any;
 }
 
 void Flusher::look_after(uint64_t now_ns) {
-  for (const auto& log : logs_) log->look_after(*storage_, *slots_, now_ns);
+  for (FlushLog* const log : awake_) log->look_after(*storage_, *slots_, now_ns);
+  look_at_resting(now_ns);
   const auto over = [](const auto& log) { return log->is_over() && log->is_quiet(); };
-  logs_.erase(std::remove_if(logs_.begin(), logs_.end(), over), logs_.end());
+  std::erase_if(awake_, over);
+  std::erase_if(logs_, over);
+  let_rest();
+}
+
+// ---- those that rest --------------------------------------------------------
+
+void Flusher::let_rest() {
+  std::erase_if(awake_, [&](FlushLog* log) {
+    BellTicket by;
+    if (!log->lie_down(by)) return false;
+    if (by.bell != nullptr) watch_.add(log, by);
+    return true;
+  });
+}
+
+void Flusher::wake(FlushLog& log) {
+  watch_.remove(&log);
+  log.get_up();
+  awake_.push_back(&log);
+}
+
+bool Flusher::wake_rung() {
+  const std::vector<void*> rung = watch_.take_rung();
+  for (void* const log : rung) wake(*static_cast<FlushLog*>(log));
+  return !rung.empty();
+}
+
+// As many of them as there was time for since we asked last.
+void Flusher::look_at_resting(uint64_t now_ns) {
+  const uint64_t now = monotonic_ns();
+  const uint64_t round_ns = std::max<uint64_t>(options_.resting_round_ns, 1);
+  const uint64_t since_ns = std::min(now - asked_resting_ns_, round_ns);
+  uint64_t count = logs_.size() * since_ns / round_ns;
+  if (count == 0 || awake_.size() == logs_.size()) return;
+  asked_resting_ns_ = now;
+  for (; count > 0; --count) {
+    FlushLog& log = *logs_[next_resting_++ % logs_.size()];
+    if (log.is_resting() && log.stirs(*storage_, *slots_, now_ns)) wake(log);
+  }
 }
 
 void Flusher::sleep() {
   std::vector<BellTicket> bells;
   bells.push_back({&call_bell_, shm::prepare_to_park(call_bell_, 1)});
   bells.push_back({&chores_.bell(), shm::prepare_to_park(chores_.bell(), 1)});
-  uint64_t deadline_ns = monotonic_ns() + sleep_max_ns;
-  for (const auto& log : logs_) {
+  const bool is_any_resting = awake_.size() != logs_.size();
+  uint64_t deadline_ns =
+      monotonic_ns() +
+      (is_any_resting ? std::min(options_.resting_round_ns, sleep_max_ns) : sleep_max_ns);
+  for (FlushLog* const log : awake_) {
     if (!log->prepare_to_sleep(bells)) return;
     deadline_ns = std::min(deadline_ns, log->due_ns());
   }
   if (has_calls_.load(std::memory_order_acquire)) return;  // acquire [calls]: the last look
+  if (watch_.has_rung()) return;
   if (chores_.collect()) return;
   storage_->wait(bells, deadline_ns);
 }

@@ -8,6 +8,10 @@
 // log's writes are in flight, what comes meanwhile gathers for the next one. No timer, unless the
 // station asks for one. Never in the way of those who publish: they see the watermark in the ring.
 //
+// A log that had nothing to do for a while rests: its bell is watched by another thread, and a
+// thousand of them cost what their bells ring. Of each one is asked once in a while all the same
+// (nine tenths of a second), since who committed may have been killed before he rang.
+//
 // Thread safety: its functions may be called by any thread, one at a time; they wait for the
 // flusher's thread. Killed at any point, it leaves rings whose watermark stands, and logs that the
 // next opening recovers.
@@ -20,6 +24,7 @@
 #include <thread>
 #include <vector>
 
+#include "bell_watch.h"
 #include "flush_log.h"
 #include "shm/wait.h"
 #include "storage.h"
@@ -31,6 +36,9 @@ struct FlusherOptions {
   std::string storage = "auto";  // or io_uring, posix
   shm::WaitKind wait = shm::WaitKind::adaptive;
   uint32_t depth = 8;  // writes in flight, of all logs together
+  // A log rests when it had nothing to do for so long, and is asked once in such a round.
+  uint64_t rest_after_ns = 2'000'000'000;
+  uint64_t resting_round_ns = 900'000'000;
 };
 
 // One log as people are told about it.
@@ -44,6 +52,7 @@ struct FlushStatus {
   uint64_t disk_bytes = 0;
   uint64_t bytes_written = 0;   // since it was opened
   uint64_t frames_written = 0;  // of these, bytes of frames
+  bool is_resting = false;
   std::optional<Fault> failed;
   std::optional<Fault> starved;
   std::vector<LogGap> gaps;  // that opening found
@@ -81,9 +90,13 @@ class Flusher {
   bool reap();
   bool step(uint64_t now_ns);
   void look_after(uint64_t now_ns);
+  void let_rest();
+  void look_at_resting(uint64_t now_ns);
+  bool wake_rung();
+  void wake(FlushLog& log);
   void sleep();
   Status close_log(FlushLog& log);
-  std::vector<std::unique_ptr<FlushLog>>::iterator find_log(const shm::StationName& name,
+  std::vector<std::shared_ptr<FlushLog>>::iterator find_log(const shm::StationName& name,
                                                             uint32_t partition);
 
   FlusherOptions options_;
@@ -93,7 +106,10 @@ class Flusher {
   // The thread's own.
   std::unique_ptr<Storage> storage_;
   std::unique_ptr<FlushSlots> slots_;
-  std::vector<std::unique_ptr<FlushLog>> logs_;
+  std::vector<std::shared_ptr<FlushLog>> logs_;
+  std::vector<FlushLog*> awake_;  // those that do not rest
+  size_t next_resting_ = 0;       // in logs_, to be asked next
+  uint64_t asked_resting_ns_ = 0;
   uint64_t spin_until_ns_ = 0;
   uint64_t next_look_ns_ = 0;
   bool is_over_ = false;
@@ -103,6 +119,7 @@ class Flusher {
   std::vector<std::function<void()>> calls_;
   std::atomic<bool> has_calls_{false};
   shm::BellLine call_bell_{};
+  BellWatch watch_{call_bell_};
   std::thread thread_;
 };
 

@@ -10,6 +10,13 @@ namespace {
 constexpr uint64_t try_again_after_ns = 1'000'000'000;
 constexpr uint64_t zeros_bytes = 1u << 20;
 constexpr size_t spares_max = 8;  // in a data folder; more are removed
+// A log begins with a small segment, each next one is so many times larger, up to what was asked
+// for: a thousand stations that are hardly used take little, and a first message waits for one
+// write of zeros.
+constexpr uint64_t first_bytes = 1u << 20;
+constexpr uint64_t growth = 8;
+// The next one is made when so much of this one is used.
+constexpr uint64_t used_share = 8;
 
 // Zeros all over: a commit into extents that were never written costs twice as much.
 Status fill_with_zeros(DiskFile& file, uint64_t bytes) {
@@ -34,14 +41,16 @@ bool take_spare(Disk& disk, const LogOptions& options, const std::string& path) 
 }
 
 // Room for a segment, at `path`, and its name safe.
-Status make_segment(Disk& disk, const LogOptions& options, const std::string& path) {
-  if (take_spare(disk, options, path)) return disk.sync_folder(options.folder);
+Status make_segment(Disk& disk, const LogOptions& options, const std::string& path,
+                    uint64_t bytes) {
+  const bool would_do = options.segment_bytes >= bytes;  // what spares have
+  if (would_do && take_spare(disk, options, path)) return disk.sync_folder(options.folder);
   const std::string making = path + ".making";
   (void)disk.remove(making);
   auto file = disk.open(making, DiskAccess::create);
   if (!file) return file.fault();
-  Status made = (*file)->allocate(options.segment_bytes);
-  if (made && options.prefill) made = fill_with_zeros(**file, options.segment_bytes);
+  Status made = (*file)->allocate(bytes);
+  if (made && options.prefill) made = fill_with_zeros(**file, bytes);
   if (made) made = (*file)->sync();
   if (made) made = disk.rename(making, path);
   if (!made) (void)disk.remove(making);
@@ -57,7 +66,9 @@ Status retire(Disk& disk, const LogOptions& options, const std::string& file, ui
     const auto names = disk.list(options.spares);
     auto opened = disk.open(path, DiskAccess::read);
     const auto bytes = opened ? (*opened)->size() : Result<uint64_t>(opened.fault());
-    const bool is_wanted = names && names->size() < spares_max && bytes && is_segment_size(*bytes);
+    // Small ones are made in no time, and would take the place of large ones.
+    const bool is_wanted = names && names->size() < spares_max && bytes &&
+                           is_segment_size(*bytes) && *bytes >= options.segment_bytes;
     if (is_wanted) return disk.rename(path, options.spares + "/" + spare_file_name(*bytes, token));
   }
   return disk.remove(path);
@@ -81,6 +92,13 @@ void LogWriter::post(std::function<std::function<void(LogWriter&)>()> work) {
   });
 }
 
+// Whether enough of what is there was used to want more.
+bool LogWriter::is_used() const {
+  if (open_.empty()) return false;
+  const OpenSegment& segment = open_.back();
+  return segment.offset - batches_offset >= segment.header.segment_bytes / used_share;
+}
+
 // Unless it is there, or being made, or the disk was full a moment ago.
 void LogWriter::make_next(uint64_t now_ns) {
   // A clock that went back must not put off the next try by as much.
@@ -92,18 +110,22 @@ void LogWriter::post_next(uint64_t now_ns) {
   is_making_next_ = true;
   const uint64_t number = ++number_;
   const std::string path = path_of(segment_file_name({number, {}}));
-  LogOptions options = options_;
-  options.segment_bytes = next_bytes();
-  post([disk = &disk_, options, path, number, now_ns] {
-    const Status made = make_segment(*disk, options, path);
+  post([disk = &disk_, options = options_, path, number, bytes = next_bytes(), now_ns] {
+    const Status made = make_segment(*disk, options, path, bytes);
     auto file = made ? disk->open(path, DiskAccess::write)
                      : Result<std::unique_ptr<DiskFile>>(made.fault());
+    // A spare may be larger than what was wanted.
+    auto size = file ? (*file)->size() : Result<uint64_t>(file.fault());
+    if (size && !is_segment_size(*size)) {
+      size = Fault(FaultCode::corrupted, "segment " + path + " is not as long as it was made");
+    }
+    if (!size) file = size.fault();
     // Copyable, as std::function wants it.
     auto opened = std::make_shared<Result<std::unique_ptr<DiskFile>>>(std::move(file));
-    return [opened, number, now_ns, bytes = options.segment_bytes](LogWriter& log) {
+    return [opened, number, now_ns, bytes = size ? *size : 0](LogWriter& log) {
       log.is_making_next_ = false;
       if (*opened) {
-        log.take_next({std::move(**opened), number, bytes});
+        log.next_ = NextSegment{std::move(**opened), number, bytes};
         log.starved_.reset();
       } else if (opened->fault().code() == FaultCode::no_space) {
         log.starved_ = opened->fault();
@@ -115,23 +137,19 @@ void LogWriter::post_next(uint64_t now_ns) {
   });
 }
 
-// The usual size, unless a frame waits that does not fit into it.
+// Of the usual size at most, unless a frame waits that does not fit into it: one that was published
+// before an edit made segments smaller.
 uint64_t LogWriter::next_bytes() const {
-  uint64_t bytes = options_.segment_bytes;
+  const uint64_t grown = open_.empty() ? 0 : open_.back().header.segment_bytes * growth;
+  uint64_t bytes = std::min(std::max(first_bytes, grown), options_.segment_bytes);
   while (frame_bytes_wanted_ > frame_bytes_max(bytes) && bytes < segment_bytes_max) {
     bytes = std::min(2 * bytes, segment_bytes_max);
   }
   return bytes;
 }
 
-void LogWriter::take_next(NextSegment next) {
-  next_ = std::move(next);
-  drop_misfit();
-}
-
-// What was made ready and has another size than what is wanted now.
-void LogWriter::drop_misfit() {
-  if (!next_ || next_->bytes == next_bytes()) return;
+// Nothing was ever written to it.
+void LogWriter::give_up_next() {
   const std::string& path = next_->file->path();
   std::vector<std::string> file{path.substr(options_.folder.size() + 1)};
   next_.reset();
@@ -142,7 +160,8 @@ void LogWriter::reload(uint64_t segment_bytes, const Retention& retention) {
   options_.segment_bytes = segment_bytes;
   options_.retention = retention;
   try_again_ns_ = 0;  // what there was no room for may be smaller now
-  drop_misfit();
+  // What was made ready for the size before.
+  if (next_ && next_->bytes != next_bytes() && next_->bytes != segment_bytes) give_up_next();
 }
 
 void LogWriter::post_name(KnownSegment& known) {
@@ -278,11 +297,17 @@ void LogWriter::post_punch(const SegmentFacts& facts) {
 
 void LogWriter::look_after(uint64_t now_ns, bool idle) {
   if (failed_) return;
-  make_next(now_ns);
+  if (is_used()) make_next(now_ns);
   if (is_writing_manifest_) return;
   const size_t count = droppable(now_ns);
   const bool is_behind = idle && in_flight_.empty() && manifest_.durable != durable_;
   if (count != 0 || is_behind) post_manifest(count, now_ns);
+}
+
+bool LogWriter::is_settled() const {
+  if (failed_) return in_flight_.empty();
+  return in_flight_.empty() && open_.size() <= 1 && !is_making_next_ && !is_writing_manifest_ &&
+         manifest_.durable == durable_;
 }
 
 }  // namespace loopline::io

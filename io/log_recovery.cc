@@ -136,7 +136,9 @@ void LogWriter::remember_segments() {
     KnownSegment known;
     known.file = facts.file;
     known.number = facts.number;
-    known.bytes = recovered_.manifest ? recovered_.manifest->segment_bytes : options_.segment_bytes;
+    const auto file = disk_.open(path_of(facts.file), DiskAccess::read);
+    const auto bytes = file ? (*file)->size() : Result<uint64_t>(file.fault());
+    known.bytes = bytes ? *bytes : options_.segment_bytes;
     known.start = facts.start;
     known.newest_ns = facts.timestamp_max;
     known.is_named = true;  // or not: its place is in its header
@@ -151,7 +153,7 @@ Status LogWriter::reopen_last() {
   const SegmentFacts& facts = recovered_.segments.back();
   if (facts.is_sealed) return ok();
   LL_TRY(reader, SegmentReader::open(disk_, path_of(facts.file)));
-  if (reader.header().segment_bytes != options_.segment_bytes) return ok();
+  if (reader.header().segment_bytes > options_.segment_bytes) return ok();
   OpenSegment segment;
   LL_TRY(file, disk_.open(path_of(facts.file), DiskAccess::write));
   segment.file = std::move(file);
@@ -223,7 +225,7 @@ Status LogWriter::take_over_files() {
     if (is_last) {
       LL_TRY(ready, disk_.open(path_of(file), DiskAccess::write));
       LL_TRY(bytes, ready->size());
-      if (bytes == options_.segment_bytes) {
+      if (is_segment_size(bytes) && bytes <= options_.segment_bytes) {
         next_ = NextSegment{std::move(ready), name->number, bytes};
         continue;
       }
@@ -242,10 +244,9 @@ Status LogWriter::take_over_files() {
 Status LogWriter::close(uint64_t now_ns) {
   if (failed_) return *failed_;
   LL_CHECK(in_flight_.empty() && end_ == durable_ && !is_writing_manifest_);
-  // A segment that was begun without a batch is none. And in a log that is closed a file that was
-  // not begun is taken for our next one: it must not be a killed writer's.
-  const bool is_whole = (open_.empty() || open_.back().is_begun) && !has_leftovers_;
-  return store_manifest_now(now_ns, is_whole);
+  // In a log that is closed a file that was not begun is taken for our next one: it must not be a
+  // killed writer's.
+  return store_manifest_now(now_ns, !has_leftovers_);
 }
 
 }  // namespace loopline::io

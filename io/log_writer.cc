@@ -27,25 +27,27 @@ void LogWriter::fail(Fault fault) {
 
 // ---- segments ---------------------------------------------------------------
 
+// Of frames, in what is left of this segment.
+uint64_t LogWriter::room_here() const {
+  if (open_.empty()) return 0;
+  const OpenSegment& segment = open_.back();
+  const uint64_t left = footer_offset(segment.header.segment_bytes) - segment.offset;
+  return left > sizeof(BatchRecord) ? left - sizeof(BatchRecord) : 0;
+}
+
 uint64_t LogWriter::room(uint64_t frame_bytes, uint64_t now_ns) {
   if (failed_) return 0;
-  if (!open_.empty()) {
-    const OpenSegment& segment = open_.back();
-    const uint64_t left = footer_offset(segment.header.segment_bytes) - segment.offset;
-    if (left >= sizeof(BatchRecord) + frame_bytes) return left - sizeof(BatchRecord);
-  }
-  // One that was published before an edit made segments smaller.
-  const bool is_large = frame_bytes > frame_bytes_max(options_.segment_bytes);
-  frame_bytes_wanted_ = is_large ? frame_bytes : 0;
-  drop_misfit();
+  if (room_here() >= frame_bytes) return room_here();
+  frame_bytes_wanted_ = frame_bytes;
+  // One that was made before anybody knew of a message as large as this.
+  if (next_ && frame_bytes > frame_bytes_max(next_->bytes)) give_up_next();
   // Small segments can be full before look_after() comes by: nobody waits for that.
   make_next(now_ns);
-  if (!next_ || frame_bytes > frame_bytes_max(next_->bytes)) return 0;
-  begin_segment(now_ns);
-  return frame_bytes_max(open_.back().header.segment_bytes);
+  return next_ ? frame_bytes_max(next_->bytes) : 0;
 }
 
 void LogWriter::begin_segment(uint64_t now_ns) {
+  LL_CHECK(next_);  // as room() said
   if (!open_.empty()) open_.back().is_full = true;
   OpenSegment segment;
   segment.file = std::move(next_->file);
@@ -104,6 +106,7 @@ void LogWriter::note_batch(OpenSegment& segment, const BatchRecord& record,
 WriteRequest LogWriter::lay_out(const BatchFrames& batch, uint64_t frames_hash,
                                 std::span<std::byte> buffer, uint64_t token, uint64_t now_ns) {
   LL_CHECK(!failed_ && batch.start == end_);
+  if (room_here() < batch.bytes) begin_segment(now_ns);
   OpenSegment& segment = open_.back();
   const uint64_t bytes = batch_bytes(batch.bytes);
   LL_CHECK(segment.offset + bytes <= footer_offset(segment.header.segment_bytes));
@@ -233,8 +236,6 @@ bool LogWriter::completed(uint64_t token, int error) {
   return durable_ != before;
 }
 
-LogWriter::Size LogWriter::size() const {
-  return {known_.size(), known_bytes()};
-}
+LogWriter::Size LogWriter::size() const { return {known_.size(), known_bytes()}; }
 
 }  // namespace loopline::io

@@ -37,7 +37,7 @@ struct LogOptions {
   shm::StationName name;
   uint32_t partition = 0;
   LogId id;
-  uint64_t segment_bytes = 64u << 20;
+  uint64_t segment_bytes = 64u << 20;  // at most: a log begins with small ones, and grows
   Retention retention;
   bool prefill =
       true;  // writes new segments full of zeros first: commits cost half of what they do
@@ -82,8 +82,8 @@ class LogWriter {
     return batches_offset + batch_bytes(frames);
   }
 
-  // How many bytes of frames the next batch may have, when its first frame has `frame_bytes`; goes
-  // on to the next segment if this one is too full. 0: wait for chores.
+  // How many bytes of frames the next batch may have, when its first frame has `frame_bytes`: in
+  // this segment, or in the next one if this one is too full. 0: wait for chores.
   uint64_t room(uint64_t frame_bytes, uint64_t now_ns);
 
   struct BatchFrames {
@@ -104,12 +104,14 @@ class LogWriter {
   // Any write of ours is done. True: durable() moved.
   bool completed(uint64_t token, int error);
 
-  // Posts what is due: a segment in reserve, retention, names, a manifest that says how far it is
-  // (`idle`: nothing was written for a while).
+  // Posts what is due: a segment in reserve once this one is used, retention, names, a manifest
+  // that says how far it is (`idle`: nothing was written for a while).
   void look_after(uint64_t now_ns, bool idle);
   // What an edit of the station may change: retention counts at once, the size of segments for the
   // next ones.
   void reload(uint64_t segment_bytes, const Retention& retention);
+  // Nothing is in flight, half-done or due, but for retention.
+  bool is_settled() const;
   // With nothing in flight and chores done: the log says that it was closed. Synchronous.
   Status close(uint64_t now_ns);
 
@@ -173,11 +175,13 @@ class LogWriter {
   void fail(Fault fault);
   KnownSegment* find_known(uint64_t number);
   void post(std::function<std::function<void(LogWriter&)>()> work);
+  uint64_t room_here() const;
+  bool is_used() const;
   void make_next(uint64_t now_ns);
   void post_next(uint64_t now_ns);
   void take_next(NextSegment next);
   uint64_t next_bytes() const;
-  void drop_misfit();
+  void give_up_next();
   uint64_t known_bytes() const;
   void post_name(KnownSegment& known);
   void post_age(KnownSegment& known, uint64_t now_ns);
@@ -211,7 +215,7 @@ class LogWriter {
   std::optional<Fault> failed_;
   std::optional<Fault> starved_;
   bool is_making_next_ = false;
-  uint64_t frame_bytes_wanted_ = 0;  // a frame that no segment of the usual size holds
+  uint64_t frame_bytes_wanted_ = 0;  // of the frame that waits for the next segment
   bool is_writing_manifest_ = false;
   uint64_t try_again_ns_ = 0;
   bool has_leftovers_ = false;  // as far as we know

@@ -180,16 +180,20 @@ std::optional<FrameOnDisk> read_frame(std::span<const std::byte> bytes, LogPlace
   return frame;
 }
 
+bool make_chain(std::span<const std::byte> frames, LogPlace start, uint32_t count) {
+  LogPlace at = start;
+  for (uint32_t index = 0; index < count; ++index) {
+    const auto frame = read_frame(frames.subspan(at.position - start.position), at);
+    if (!frame) return false;
+    at = {at.position + frame->bytes, at.sequence + 1};
+  }
+  return at.position - start.position == frames.size();
+}
+
 std::string check_frames(const BatchRecord& record, std::span<const std::byte> frames) {
   if (frames.size() != record.bytes) return "it is cut short";
   if (hash64(frames) != record.frames_hash) return "the checksum of its frames is wrong";
-  LogPlace at = record.start;
-  for (uint32_t index = 0; index < record.count; ++index) {
-    const auto frame = read_frame(frames.subspan(at.position - record.start.position), at);
-    if (!frame) return "its frames make no chain";
-    at = {at.position + frame->bytes, at.sequence + 1};
-  }
-  if (at.position - record.start.position != record.bytes) return "its frames make no chain";
+  if (!make_chain(frames, record.start, record.count)) return "its frames make no chain";
   return {};
 }
 

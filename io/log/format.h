@@ -217,6 +217,8 @@ struct FrameOnDisk {
 };
 // The frame at the beginning of `bytes`, if it is the one that stands at `at`.
 std::optional<FrameOnDisk> read_frame(std::span<const std::byte> bytes, LogPlace at);
+// Whether these bytes are `count` frames back to back, the first of which stands at `start`.
+bool make_chain(std::span<const std::byte> frames, LogPlace start, uint32_t count);
 // Hash and chain of frames; what is wrong with them, empty: nothing.
 std::string check_frames(const BatchRecord& record, std::span<const std::byte> frames);
 
