@@ -194,8 +194,10 @@ Status flush(Output& out, const FlushArguments& arguments) {
                          logs == 1 ? "a log" : fmt::format("{} logs", logs),
                          flusher->storage_name()));
     Troubles troubles(out);
+    // Of a thousand logs each second or so: to be told of all costs as much as to flush them idle.
+    const int looks_per_status = 1 + static_cast<int>(logs / 100);
     for (int look = 1; !stop_requested(); ++look) {
-      troubles.look(*flusher);
+      if (look % looks_per_status == 0) troubles.look(*flusher);
       if (look % looks_per_conf == 0) take_edits(out, flushing);
       pause_for(look_every_ns);
     }
