@@ -84,7 +84,7 @@ TEST(StoppedSweeper, OfASlotThatTheLivingTookActsOnTheDeadOnly) {
           },
       .when_stopped =
           [](Scene& scene, pid_t child) {
-            (void)sweep(scene);  // the slot is free now, unless the stopped one holds the lock
+            (void)shm::sweep_ring(*scene.attach(shm::Access::produce));  // unless it has the lock
             return hold_a_frame_meanwhile(scene, child);
           }};
   EXPECT_GT(at_every_step(trial, Action::stop), 10u);
