@@ -28,8 +28,7 @@ std::string failed_text(const LogFacts& log) {
 std::string behind_text(const LogFacts& log, const std::string& name) {
   switch (log.state) {
     case LogState::idle:
-      return "nobody flushes it to disk; start the broker, or: loopline flush " + name +
-             " --follow";
+      return "nobody flushes it to disk; start the broker: loopline up";
     case LogState::flushing:
       return "the disk is behind; see: loopline ring show " + name;
     case LogState::disk_full:

@@ -18,10 +18,9 @@ constexpr uint64_t backoff_min_ns = 1'000'000'000;
 constexpr uint64_t backoff_max_ns = 60'000'000'000;
 constexpr auto status_wait = std::chrono::milliseconds(200);
 
-// Whether a log that was opened for `left` would be opened in the same way for `right`.
-bool is_same_log(const io::StationConf& left, const io::StationConf& right) {
-  return left.id == right.id && left.segment_bytes == right.segment_bytes &&
-         left.retention == right.retention && left.flush_interval_ns == right.flush_interval_ns &&
+// Whether what is open for `left` is what is to be kept for `right`.
+bool is_same_station(const io::StationConf& left, const io::StationConf& right) {
+  return left.id == right.id &&
          left.ring.partitions.value_or(1) == right.ring.partitions.value_or(1);
 }
 
@@ -119,15 +118,15 @@ void Keeper::look(const shm::StationName& name) {
   // Whatever is open goes on: its messages are none the worse for it.
   if (!conf) return complain(kept, conf.fault());
   if (is_lost) return complain(kept, io::conf_missing(data_, name, nullptr));
-  if (!is_same_log(kept.conf, **conf) || kept.is_open.empty()) {
-    const bool is_edit = kept.conf.id == (*conf)->id && !kept.is_open.empty();
+  if (kept.is_open.empty() || !is_same_station(kept.conf, **conf)) {
     close(kept);
-    kept.conf = **conf;
-    kept.is_open.assign(kept.conf.ring.partitions.value_or(1), false);
+    kept.is_open.assign((*conf)->ring.partitions.value_or(1), false);
     kept.try_again_ns = 0;
     kept.backoff_ns = 0;
-    if (is_edit) log_.info("station \"" + name.text() + "\" has other parameters from now on");
+  } else if (!(kept.conf == **conf)) {
+    reload(kept);
   }
+  kept.conf = **conf;
   if (kept.trouble) kept.trouble.reset();
   const bool is_whole =
       std::all_of(kept.is_open.begin(), kept.is_open.end(), [](bool is) { return is; });
@@ -216,6 +215,14 @@ void Keeper::note_opened() {
     }
   }
   opened_.clear();
+}
+
+// What an edit may change of a log counts at once, and the rest is not a log's.
+void Keeper::reload(const Kept& kept) {
+  const auto sources = io::sources_of(directory_, data_, kept.name);
+  if (!sources) return;  // looked at again soon
+  for (const io::FlushSource& source : *sources) (void)flusher_->reload(source);
+  log_.info("station \"" + kept.name.text() + "\" has other parameters from now on");
 }
 
 void Keeper::close(Kept& kept) {

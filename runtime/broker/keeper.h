@@ -80,6 +80,7 @@ class Keeper {
   void look_for_lost_confs();
   void open_missing(Kept& kept);
   void note_opened();
+  void reload(const Kept& kept);
   void close(Kept& kept);
   void complain(Kept& kept, const Fault& fault);
   void try_later(Kept& kept);

@@ -28,7 +28,7 @@ class Reaper {
 
   shm::Directory directory_;
   std::vector<Seen> seen_;  // by entry of the roster
-  bool is_due_ = true;  // those who died before us
+  bool is_due_ = true;      // those who died before us
 };
 
 }  // namespace loopline::broker

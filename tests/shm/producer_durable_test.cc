@@ -48,8 +48,8 @@ TEST(FullFileStation, SaysThatNobodyFlushesItAndTheRemedy) {
   const Fault full = refusal_of(producer, 0);
   EXPECT_EQ(full.code(), FaultCode::full);
   EXPECT_EQ(full.message(),
-            "station \"main/test\" is full: nobody flushes it to disk; start the broker, or: "
-            "loopline flush main/test --follow");
+            "station \"main/test\" is full: nobody flushes it to disk; start the broker: "
+            "loopline up");
 }
 
 TEST(FullFileStation, SaysThatTheDiskIsBehind) {

@@ -63,7 +63,7 @@ TEST_F(Completion, OffersEveryNounAndVerbThatTheCommandLineHas) {
   for (const char* noun : {"station", "produce", "ring", "doctor", "why", "completion"}) {
     EXPECT_THAT(offers, Contains(noun));
   }
-  EXPECT_EQ(offered({program(), "stat"}), (Words{"station"}));
+  EXPECT_EQ(offered({program(), "stat"}), (Words{"status", "station"}));
   EXPECT_EQ(offered({program(), "ring", ""}), (Words{"show", "dump", "watch"}));
   EXPECT_EQ(offered({program(), "--quiet", "--format", "json", "ring", "d"}), (Words{"dump"}));
 }

@@ -133,7 +133,7 @@ TEST_F(LogTool, KnowsStationsThatAreOnDiskOnly) {
   lose_memory();
   const Outcome list = loopline({"station", "ls"});
   EXPECT_THAT(list.out, HasSubstr("on disk"));
-  EXPECT_THAT(list.err, HasSubstr("loopline flush STATION --follow"));
+  EXPECT_THAT(list.err, HasSubstr("loopline up"));
   EXPECT_THAT(told({"station", "info", "kept"}),
               AllOf(HasSubstr("whoever opens it first makes them again"),
                     HasSubstr("message 1 in 1 segment")));

@@ -100,8 +100,7 @@ TEST_F(RingShow, TellsHowFarTheDiskIsAndWhoWritesIt) {
   }
   EXPECT_THAT(told({"ring", "show", "kept"}),
               HasSubstr("nothing of it is on disk; 3 messages behind (192B)\n"
-                        "nobody flushes it to disk; start the broker, or: loopline flush "
-                        "main/kept --follow\n"));
+                        "nobody flushes it to disk; start the broker: loopline up\n"));
   shm::FlushCursor cursor = must(shm::FlushCursor::open(ring));
   cursor.set_durable(must(cursor.next(1)).end());
   const auto log = json_told({"ring", "show", "kept", "--json"})["log"];

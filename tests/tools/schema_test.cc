@@ -125,6 +125,16 @@ const std::vector<Case>& log_cases() {
       {{"flush"}, {"--wait=never", "--once"}, {2}},
       {{"flush"}, {}, {2}},
       {{"consume"}, {"kept"}},
+      {{"status"}, {}, {3}},
+      {{"down"}, {}},
+      {{"up"}, {"--set=storage=tape"}, {2}},
+      {{"up"}, {"--set=wait=park"}},
+      {{"up"}, {}},
+      {{"status"}, {}},
+      {{"flush"}, {"kept", "--once"}, {1}},
+      {{"doctor"}, {}, {0, 1}},
+      {{"down"}, {"--timeout=never"}, {2}},
+      {{"down"}, {}},
   };
   return all;
 }

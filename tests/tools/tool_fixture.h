@@ -5,14 +5,17 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "runtime/broker/sole_broker.h"
 #include "tests/support/program.h"
 #include "tests/support/temp_instance.h"
+#include "tests/support/wait_until.h"
 
 namespace loopline::test {
 
@@ -28,6 +31,18 @@ class ToolFixture : public ::testing::Test {
   ToolFixture() {
     ::setenv("LOOPLINE_DIR", instance_.folder().c_str(), 1);
     ::setenv("NO_COLOR", "1", 1);
+  }
+
+  // A broker that a test leaves would outlive it.
+  ~ToolFixture() override {
+    const auto holder = broker::SoleBroker::look(instance_.folder());
+    if (holder && *holder && (*holder)->pid != 0) {
+      ::kill(static_cast<pid_t>((*holder)->pid), SIGKILL);
+      wait_until([&] {
+        const auto left = broker::SoleBroker::look(instance_.folder());
+        return !left || !*left;
+      });
+    }
   }
 
   static Outcome loopline(Words words, const std::string& input = "") {

@@ -98,7 +98,7 @@ TEST_F(Usage, AnOutputThatCannotBeWrittenIsAFailure) {
 }
 
 TEST_F(Usage, VerbsThatAreNotThereAreSaidToBeUnknown) {
-  for (const char* noun : {"group", "dls", "cluster", "top", "up"}) {
+  for (const char* noun : {"group", "dls", "cluster", "top", "record"}) {
     EXPECT_THAT(refused(2, {noun}), HasSubstr(std::string("has no \"") + noun + "\""));
   }
 }

@@ -100,6 +100,16 @@ struct FlushArguments {
   std::string wait = "adaptive";  // spin | adaptive | park
 };
 
+struct UpArguments {
+  std::string config;             // TOML
+  std::vector<std::string> sets;  // KEY=VALUE
+  bool foreground = false;
+};
+
+struct DownArguments {
+  std::string timeout = "30s";
+};
+
 struct BenchArguments {
   std::string size = "256B";
   std::string seconds = "2";
@@ -165,6 +175,9 @@ Status completion(Output& out, const std::string& shell, const CommandNode& root
 // For the scripts of `completion`: one name a line.
 Status station_names(Output& out);
 Status flush(Output& out, const FlushArguments& arguments);
+Status up(Output& out, const UpArguments& arguments);
+Status down(Output& out, const DownArguments& arguments);
+Status status(Output& out);
 Status bench_rtt(Output& out, const BenchArguments& arguments);
 Status bench_pub(Output& out, const BenchArguments& arguments);
 Status demo(Output& out, const DemoArguments& arguments);

@@ -5,6 +5,7 @@
 
 namespace loopline::cli {
 
+void declare_broker(CommandLine& line);
 void declare_demo(CommandLine& line);
 void declare_factory(CommandLine& line);
 void declare_station(CommandLine& line);

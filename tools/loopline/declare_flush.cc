@@ -17,7 +17,8 @@ void declare_flush(CommandLine& line) {
               "spin (the least latency, a core for it), adaptive (default) or park")
       .explain(
           "Messages of a station with --storage file are visible at once, and durable when this "
-          "has written them; one process at a time flushes a station. Killed, it loses nothing "
+          "has written them, or the broker, which does it for all (see: loopline up); one process "
+          "at a time flushes a station. Killed, it loses nothing "
           "that was durable, and the next one goes on where it was.")
       .examples({"loopline flush --follow", "loopline flush orders --once"});
 }

@@ -28,7 +28,7 @@ void declare_add(Noun& station, StationAddArguments& arguments) {
       .option("--mode MODE", arguments.mode, "permissions of its files, in octal (default 0660)")
       .option("--owner USER", arguments.owner, "or user:group (default you)")
       .option("--storage WORD", arguments.storage,
-              "memory (default), or file: kept in segments on disk by loopline flush")
+              "memory (default), or file: kept in segments on disk by the broker")
       .option("--segment SIZE", arguments.segment,
               "a file of the log, 64KiB to 1GiB (default 64MiB)")
       .option("--retention-age TIME", arguments.retention_age,

@@ -11,6 +11,7 @@
 #include "io/log/paths.h"
 #include "json.h"
 #include "options.h"
+#include "runtime/broker/sole_broker.h"
 #include "shm/base/clock.h"
 #include "shm/base/units.h"
 #include "signals.h"
@@ -55,6 +56,15 @@ Result<std::vector<shm::StationName>> named_stations(const Output& out,
   return names;
 }
 
+// Who it is that flushes a log already, if it is the broker.
+Fault with_broker_named(const Fault& fault, const std::string& folder) {
+  if (fault.code() != FaultCode::already_exists) return fault;
+  const auto holder = broker::SoleBroker::look(folder);
+  if (!holder || !*holder) return fault;
+  return {fault.code(), fault.message() + ": by the broker, " + broker::text_of(**holder) +
+                            "; see: loopline status"};
+}
+
 struct Flushing {
   std::unique_ptr<io::Flusher> flusher;
   io::ConfWatch watch;
@@ -87,7 +97,7 @@ Result<Flushing> start_flusher(Output& out, const FlushArguments& arguments,
     }
     for (const auto& source : *sources) {
       const Status added = flusher->add(source);
-      if (!added) pass_over(added.fault());
+      if (!added) pass_over(with_broker_named(added.fault(), paths.folder));
     }
   }
   if (names.empty()) {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "bench.h"
+#include "broker.h"
 #include "demo_report.h"
 #include "finding.h"
 #include "io/flusher.h"
@@ -63,6 +64,9 @@ std::string json_of_doctor(const std::vector<Finding>& findings);
 std::string json_of_completion(const std::string& shell, const std::string& script);
 std::string json_of(const io::FlushStatus& status, const std::string& storage);  // flush
 std::string json_of(const StationVerdict& verdict);                              // station verify
+std::string json_of_up(const BrokerPicture& broker, bool was_running);
+std::string json_of_down(const std::string& folder, const std::optional<uint64_t>& pid);
+std::string json_of_status(const std::string& folder, const BrokerPicture* broker);
 std::string json_of(const BenchResult& result);
 std::string json_of(const DemoResult& result);
 

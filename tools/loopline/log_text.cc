@@ -34,7 +34,7 @@ std::string flush_text(const shm::RingSnapshot& snapshot) {
   }
   return (log.flusher ? "its flusher died, process " + std::to_string(log.flusher->pid) + "; "
                       : std::string("nobody flushes it to disk; ")) +
-         "start the broker, or: loopline flush " + name_of(snapshot) + " --follow";
+         "start the broker: loopline up";
 }
 
 Color flush_color(const shm::RingSnapshot& snapshot) {

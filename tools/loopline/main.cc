@@ -7,6 +7,7 @@ int main(int count, char** words) {
   install_signals();
   CommandLine line;
   declare_demo(line);
+  declare_broker(line);
   declare_factory(line);
   declare_station(line);
   declare_produce(line);

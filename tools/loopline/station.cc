@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <optional>
 
+#include "broker.h"
 #include "json.h"
 #include "options.h"
 #include "shm/base/clock.h"
@@ -132,7 +133,9 @@ Status station_add(Output& out, const StationAddArguments& arguments) {
     out.line(fmt::format("station {}: {} in memory{}, messages of up to {}",
                          out.paint(Color::bold, station.name()), rings,
                          is_file ? " and a log on disk" : "", format_size(station.max_message())));
-    if (is_file) out.note("it is flushed by: loopline flush " + station.name() + " --follow");
+    if (is_file && !has_broker(out.dir())) {
+      out.note("no broker runs, which would bring it to disk; start it: " + up_command(out.dir()));
+    }
   }
   return ok();
 }

@@ -56,7 +56,7 @@ void print_partitions(Output& out, StationRings rings) {
 
 constexpr const char* on_disk_text =
     "on disk: its rings are gone, as after a reboot; whoever opens it first makes them again, such "
-    "as: loopline flush ";
+    "as the broker: loopline up";
 
 using Fact = std::function<void(const char* name, const std::string& value)>;
 
@@ -188,9 +188,8 @@ void print_info(Output& out, StationRings rings, const StationOnDisk& disk) {
 void print_only_on_disk(Output& out, const StationOnDisk& disk) {
   const Fact fact = facts_of(out);
   fact("station", out.paint(Color::bold, disk.name.text()));
-  fact("state", disk.damage.empty()
-                    ? out.paint(Color::yellow, on_disk_text + disk.name.text() + " --follow")
-                    : out.paint(Color::red, "damaged, on disk"));
+  fact("state", disk.damage.empty() ? out.paint(Color::yellow, on_disk_text)
+                                    : out.paint(Color::red, "damaged, on disk"));
   fact("messages", fmt::format("{} so far; {} of them are on disk", format_count(disk.messages()),
                                format_count(disk.kept())));
   fact("storage", "file");
@@ -342,8 +341,7 @@ Status station_ls(Output& out) {
   for (const std::string& damage : conf_damages(out, *survey)) out.note(damage);
   if (has_whole) {
     out.note(
-        "on disk: whoever opens it first makes its rings again, such as: loopline flush "
-        "STATION --follow");
+        "on disk: whoever opens it first makes its rings again, such as the broker: loopline up");
   }
   for (const auto& path : survey->strangers)
     out.note("no ring, though it lies among them: " + path);
