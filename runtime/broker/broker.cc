@@ -17,6 +17,7 @@
 #include "io/log/paths.h"
 #include "io/log/posix_disk.h"
 #include "shm/base/clock.h"
+#include "shm/bus_guard.h"
 
 namespace loopline::broker {
 namespace {
@@ -116,6 +117,7 @@ bool Broker::is_well() const {
 }
 
 void Broker::look(bool at_all) {
+  const shm::BusGuard guard;
   const auto changes = watch_->take();
   if (at_all || changes.all) {
     watch_->catch_up();  // before looking: what changes then is told by the watch
@@ -131,6 +133,7 @@ void Broker::look(bool at_all) {
 }
 
 void Broker::reap() {
+  const shm::BusGuard guard;
   const size_t freed = reaper_->look();
   reaped_.fetch_add(freed, std::memory_order_relaxed);  // relaxed: a count for people
   if (freed != 0) log_.debug("freed " + std::to_string(freed) + " rings of processes that died");
@@ -149,6 +152,7 @@ void Broker::run() {
     const uint64_t wait_ns = until_ns > now_ns ? until_ns - now_ns : 0;
     pollfd fds[] = {{wake_.fd(), POLLIN, 0}, {watch_->fd(), POLLIN, 0}};
     ::poll(fds, 2, static_cast<int>(wait_ns / 1'000'000 + 1));
+    const shm::BusGuard guard;  // rings are files of others
     uint64_t count = 0;
     (void)!::read(wake_.fd(), &count, sizeof count);
     if (is_ending_.load(std::memory_order_acquire)) return;          // acquire [ending]

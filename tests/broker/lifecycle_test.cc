@@ -190,6 +190,33 @@ TEST_F(BrokerLife, EndsWhenItsFolderWasTakenAway) {
   EXPECT_EQ(log_.count("taken away"), 1u);
 }
 
+TEST_F(BrokerLife, RingsThatAreCutShortHurtNobodyElse) {
+  const Station good = add("good");
+  add("bad");
+  must(Station::create("ticks", {.ring = 64 << 10}, folder()));
+  start();
+  for (const auto& file : std::filesystem::directory_iterator(instance_.paths().shm)) {
+    const std::string name = file.path().filename();
+    if (name.starts_with("main@bad") || name.starts_with("main@ticks")) {
+      ASSERT_EQ(::truncate(file.path().c_str(), 8192), 0);
+    }
+  }
+  const pid_t child = ::fork();  // somebody dies: all rings are looked at
+  if (child == 0) {
+    const auto station = Station::open("good", folder());
+    auto producer = station->producer();
+    ::_exit(producer ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(wait_until([&] { return broker_->status().reaped_rings == 1; })) << log_.all();
+  publish(good, "one");
+  stop();
+  start();
+  publish(good, "two");
+  EXPECT_NE(look("bad").trouble, "");
+}
+
 TEST_F(BrokerLife, FreesWhatTheDeadHold) {
   const Station ticks = must(Station::create("ticks", {.ring = 64 << 10}, folder()));
   start();
