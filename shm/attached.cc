@@ -6,6 +6,7 @@
 #include "bell.h"
 #include "bell_file.h"
 #include "lock.h"
+#include "recorder.h"
 #include "seal.h"
 #include "window.h"
 
@@ -93,6 +94,12 @@ Result<Mapping> Attached::attach_generation(uint32_t generation, Access access) 
                                        generation, access);
 }
 
+Result<std::shared_ptr<Attached>> Attached::at_generation(uint32_t generation,
+                                                          Access access) const {
+  LL_TRY(mapping, attach_generation(generation, access));
+  return make(std::move(mapping), roster_, directory_);
+}
+
 Status Attached::finish_seal_locked(uint64_t target) {
   WriteWindow window(mapping_);
   if (!window.usable()) {
@@ -158,6 +165,7 @@ Status Attached::make_successor(const RingOptions& options) const {
   next.partition = header().partition;
   next.partitions = header().partitions;
   next.generation = header().generation + 1;
+  next.lineage = {header().lineage[0], header().lineage[1]};
   next.born = false;
   const auto made = directory_->create(next);
   return made ? ok() : Status(made.fault());
@@ -251,6 +259,8 @@ bool Attached::lift_gate() {
     if (seal_state(predecessor->ring()) == seal_open || gating_count(predecessor->ring()) != 0) {
       return false;
     }
+    // What a dead one was recording there is told by this ring alone.
+    if (!is_settled(*predecessor)) return false;
   } else if (before.fault().code() != FaultCode::not_found) {
     return false;
   }
@@ -270,12 +280,17 @@ bool Attached::lift_gate() {
   return true;
 }
 
-std::shared_ptr<Attached> Attached::behind_gate(uint32_t& slot) {
+std::shared_ptr<Attached> Attached::before_gate() const {
   const Pair held = ring_.control->gate.pair.load(std::memory_order_acquire);  // acquire [cursor]
   if (held.first == no_cursor.first) return nullptr;
   auto before = attach_generation(header().generation - 1, Access::consume);
   if (!before) return nullptr;
-  auto predecessor = make(std::move(*before), roster_, directory_);
+  return make(std::move(*before), roster_, directory_);
+}
+
+std::shared_ptr<Attached> Attached::behind_gate(uint32_t& slot) {
+  const auto predecessor = before_gate();
+  if (!predecessor) return nullptr;
   if (auto first = predecessor->behind_gate(slot)) return first;
   const auto slowest = slowest_reader(predecessor->ring());
   if (!slowest) return nullptr;

@@ -42,6 +42,9 @@ class Attached {
   Fault lock_held() const;
   // "factory/station".
   std::string name() const;
+  const std::optional<Directory>& directory() const { return directory_; }
+  // Another ring of this partition. Faults: not_found (given back), closed (rings without files).
+  Result<std::shared_ptr<Attached>> at_generation(uint32_t generation, Access access) const;
 
   // Ends the ring in favour of a successor with `options` (made here), or for good. Idempotent;
   // goes on with what a dead sealer began. Faults: unsupported while an exclusive producer lives,
@@ -65,6 +68,8 @@ class Attached {
 
   // Whether the gate may be lifted, and does it: nobody gates the predecessor any more.
   bool lift_gate();
+  // The ring before this one while the gate waits for it; null: it is lifted.
+  std::shared_ptr<Attached> before_gate() const;
   // The ring whose readers hold our gate, and the slot of the slowest of them; null: it is lifted,
   // or nobody is there.
   std::shared_ptr<Attached> behind_gate(uint32_t& slot);

@@ -29,6 +29,7 @@ struct InstancePaths {
 Result<InstancePaths> find_instance(std::string_view explicit_folder = {});
 
 class FolderLock;
+class Ledger;
 
 class Directory {
  public:
@@ -102,6 +103,12 @@ class Directory {
   using StartOf =
       std::function<Result<std::optional<Pair>>(const StationName&, uint32_t partition)>;
   void set_start_of(StartOf start_of) { start_of_ = std::move(start_of); }
+  // What a new ledger must know of before it was made, for the holder of its lock; likewise.
+  using FillLedger = std::function<Status(const Directory&, const RingHeader&, Ledger&)>;
+  void set_fill_ledger(FillLedger fill) { fill_ledger_ = std::move(fill); }
+  Status fill_ledger(const RingHeader& ring, Ledger& ledger) const {
+    return fill_ledger_ ? fill_ledger_(*this, ring, ledger) : ok();
+  }
 
  private:
   explicit Directory(InstancePaths paths) : paths_(std::move(paths)) {}
@@ -121,6 +128,7 @@ class Directory {
   Status finish_removal(const StationName& name, uint32_t partition) const;
   InstancePaths paths_;
   StartOf start_of_;
+  FillLedger fill_ledger_;
 };
 
 // The last ring of an instance is gone and nobody is seated: removes roster and folder. Used by the

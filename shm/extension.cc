@@ -150,6 +150,13 @@ void write_extension(const ExtensionFields& fields, uint32_t size, std::byte* to
   std::memset(to + used, 0, size - used);
 }
 
+void write_stamp(const ProducerStamp& stamp, std::byte* extension) {
+  Writer writer(extension + prefix_size);
+  writer.number(stamp.id);
+  writer.number(stamp.sequence);
+  writer.number(stamp.epoch);
+}
+
 std::optional<ExtensionView> ExtensionView::parse(std::span<const std::byte> body) {
   Cursor prefix(body);
   ExtensionView view;

@@ -51,6 +51,8 @@ struct ExtensionFields {
 Result<uint32_t> extension_size(const ExtensionFields& fields);
 // Writes exactly extension_size(fields) bytes.
 void write_extension(const ExtensionFields& fields, uint32_t size, std::byte* to);
+// Over the producer of an extension that was written with one.
+void write_stamp(const ProducerStamp& stamp, std::byte* extension);
 
 // The fields of a frame's extension, as views into it.
 class ExtensionView {

@@ -26,7 +26,7 @@
 
 namespace loopline::shm {
 
-constexpr uint32_t layout_version = 4;
+constexpr uint32_t layout_version = 5;
 constexpr uint64_t ring_magic = 0x474e4952'504f4f4c;    // "LOOPRING" as bytes
 constexpr uint64_t roster_magic = 0x54534f52'504f4f4c;  // "LOOPROST" as bytes
 
@@ -41,6 +41,9 @@ constexpr uint32_t producer_slots_max = 1022;  // 10 bits of owner; 1023 marks a
 constexpr uint32_t cursor_slots_max = 1024;
 constexpr uint32_t seal_owner = 1023;
 constexpr uint32_t partitions_max = 256;
+constexpr uint64_t dedup_window_ns_max = 24ull * 3600 * 1'000'000'000;
+constexpr uint32_t dedup_entries_min = 1024;
+constexpr uint32_t dedup_entries_max = 1u << 22;
 constexpr uint64_t evict_after_min_ns = 1'000'000;  // less is a reader that lost its core
 // Positions stay below 2^59 so that a side word always has room for the lap: 1.6 years at 10 GB/s
 // without a pause; claims past it are refused and the ring is sealed with a successor.
@@ -91,11 +94,13 @@ struct RingHeader {
   uint64_t evict_after_ns;  // 0: readers may hold a full ring for ever
   uint64_t log_uuid[2];     // of the log on disk; zero for memory
   Storage storage;
-  uint32_t unused;  // 0
+  uint32_t dedup_entries;    // ids that the ledger remembers, a power of two
+  uint64_t dedup_window_ns;  // for how long; 0: ids are not looked at
+  uint64_t lineage[2];       // this ring's and all its successors': names their ledger
   char factory[64];
   char station[64];
 };
-static_assert(sizeof(RingHeader) == 296 && sizeof(RingHeader) <= page_size);
+static_assert(sizeof(RingHeader) == 320 && sizeof(RingHeader) <= page_size);
 
 // A doorbell and who sleeps by it; see bell.h.
 struct alignas(line_pitch) BellLine {
@@ -175,8 +180,10 @@ struct ControlBlock {
   Atomic<uint64_t> reaped;                            // dead cursors released
   Atomic<uint64_t> fillers;                           // frames completed for the dead
   Atomic<uint64_t> evicted;                           // readers detached, see evict.h
+  // Where the message stands that is being published and entered into the ledger, see ledger.h.
+  alignas(line_pitch) Atomic<uint64_t> recorded;
 };
-static_assert(sizeof(ControlBlock) == 13 * line_pitch);
+static_assert(sizeof(ControlBlock) == 14 * line_pitch);
 static_assert(offsetof(ControlBlock, limit) == 128 && offsetof(ControlBlock, durable) == 512);
 static_assert(offsetof(ControlBlock, durable_bell) == 896 && offsetof(ControlBlock, lock) == 1024);
 static_assert(offsetof(ControlBlock, seal) == 1152 && offsetof(ControlBlock, log) == 1280);

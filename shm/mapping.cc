@@ -73,6 +73,9 @@ RingOptions options_of(const RingHeader& header) {
   options.cursor_slots = header.cursor_slots;
   options.storage = header.storage;
   options.log_uuid = {header.log_uuid[0], header.log_uuid[1]};
+  options.dedup_window_ns = header.dedup_window_ns;
+  options.dedup_entries = header.dedup_entries;
+  options.lineage = {header.lineage[0], header.lineage[1]};
   return options;
 }
 

@@ -42,6 +42,9 @@ struct RingOptions {
   bool born = true;  // false: a successor whose start is not known yet
   Storage storage = Storage::memory;
   std::array<uint64_t, 2> log_uuid{};  // of a file station's log
+  uint64_t dedup_window_ns = 120'000'000'000;
+  uint32_t dedup_entries = 65536;
+  std::array<uint64_t, 2> lineage{};  // of the ring before it; zero: it begins one
   // {position, sequence} at which it is born: where the log on disk ended. Else {capacity, 1}.
   std::optional<Pair> start;
 };

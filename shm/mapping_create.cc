@@ -62,6 +62,12 @@ Result<RingHeader> make_header(const RingOptions& options, const uint64_t roster
   header.created_ns = utc_ns();
   header.storage = options.storage;
   std::copy(options.log_uuid.begin(), options.log_uuid.end(), header.log_uuid);
+  header.dedup_window_ns = options.dedup_window_ns;
+  header.dedup_entries = options.dedup_entries;
+  const bool begins_one = options.lineage[0] == 0 && options.lineage[1] == 0;
+  for (size_t index = 0; index < options.lineage.size(); ++index) {
+    header.lineage[index] = begins_one ? uuid.words[index] : options.lineage[index];
+  }
   options.factory.copy(header.factory, sizeof header.factory - 1);
   options.station.copy(header.station, sizeof header.station - 1);
   header.header_hash = hash_of(header);
@@ -198,6 +204,19 @@ std::optional<std::string> wrong_in_storage(const RingOptions& options) {
          std::to_string(at.second);
 }
 
+std::optional<std::string> wrong_in_dedup(const RingOptions& options) {
+  if (options.dedup_window_ns > dedup_window_ns_max) {
+    return "dedup-window cannot be " + format_duration(options.dedup_window_ns) +
+           ": it is off, or at most " + format_duration(dedup_window_ns_max);
+  }
+  const bool is_size = is_power_of_two(options.dedup_entries) &&
+                       options.dedup_entries >= dedup_entries_min &&
+                       options.dedup_entries <= dedup_entries_max;
+  if (is_size) return {};
+  return "dedup-entries cannot be " + std::to_string(options.dedup_entries) +
+         ": it is a power of two" + range(dedup_entries_min, dedup_entries_max);
+}
+
 }  // namespace
 
 std::optional<std::string> wrong_in(const RingOptions& options, uint64_t capacity_min) {
@@ -237,6 +256,7 @@ std::optional<std::string> wrong_in(const RingOptions& options, uint64_t capacit
     return "evict-after cannot be " + format_duration(options.evict_after_ns) +
            ": it is off, or at least " + format_duration(evict_after_min_ns);
   }
+  if (const auto wrong = wrong_in_dedup(options)) return wrong;
   if (const auto wrong = wrong_in_storage(options)) return wrong;
   if ((options.mode & ~0777u) != 0 || (options.mode & 0600u) != 0600u) {
     return "mode cannot be " + mode_text(options.mode) +

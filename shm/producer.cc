@@ -202,6 +202,41 @@ Status Producer::claim_slowly(uint64_t body_size, uint64_t deadline_ns, Claim& c
   }
 }
 
+Result<bool> Producer::try_claim(uint64_t body_size, OpenFrame& frame) {
+  constexpr uint32_t rounds_max = 64;  // each one is a claim of others, a move or a seal
+  const OneThread::Use use(one_thread_);
+  LL_TRY_STATUS(ensure_here());
+  for (uint32_t round = 0; round < rounds_max; ++round) {
+    const uint64_t bytes = frame_size(body_size);
+    const bool fits = body_size <= body_max_;
+    if (!fits && attached_->is_open()) return too_large(body_size);
+    const auto outcome = fits ? claimer_.claim(bytes, frame.claim) : ClaimOutcome::sealed;
+    if (outcome == ClaimOutcome::claimed) {
+      open_frame(body_size, frame);
+      return true;
+    }
+    if (outcome == ClaimOutcome::sealed) LL_TRY_STATUS(follow());
+    const uint64_t end = claimer_.full_at() + bytes + unit_size;
+    const bool is_full = outcome == ClaimOutcome::full;
+    if (is_full && advance(attached_->ring(), end).outcome != AdvanceOutcome::moved) return false;
+  }
+  return false;
+}
+
+Status Producer::await_room(uint64_t body_size, uint64_t deadline_ns) {
+  const OneThread::Use use(one_thread_);
+  LL_TRY_STATUS(ensure_here());
+  const uint64_t end = claimer_.full_at() + frame_size(body_size) + unit_size;
+  Waiter waiter(wait_kind, deadline_in(attached_->header(), deadline_ns));
+  const uint64_t started = monotonic_ns();
+  while (attached_->is_open() && attached_->ring().limit_now() < end) {
+    LL_TRY_STATUS(make_room(end, waiter));
+  }
+  mine_->blocked_ns.fetch_add(monotonic_ns() - started,
+                              std::memory_order_relaxed);  // relaxed: for people
+  return ok();
+}
+
 Status Producer::make_room(uint64_t end, Waiter& waiter) {
   const Advance held = advance(attached_->ring(), end);
   switch (held.outcome) {

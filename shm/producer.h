@@ -53,12 +53,18 @@ class Producer {
         claimer_.claim(frame_size(body_size), frame.claim) != ClaimOutcome::claimed) [[unlikely]] {
       LL_TRY_STATUS(claim_slowly(body_size, deadline_ns, frame.claim));
     }
-    frame.timestamp = timestamp_ == TimestampKind::off ? 0 : now();
-    frame.body = claimer_.ring().at(frame.claim.position) + frame_header_size;
-    frame.body_size = static_cast<uint32_t>(body_size);
-    frame.open = true;
+    open_frame(body_size, frame);
     return ok();
   }
+  // The same, never waiting: false when there is no room. Nothing of it is slow while others wait
+  // for a lock that the caller holds.
+  Result<bool> try_claim(uint64_t body_size, OpenFrame& frame);
+  // After that: until there may be room, or something else to look at. Faults: as claim.
+  Status await_room(uint64_t body_size, uint64_t deadline_ns);
+  // That this thread may use it. Faults: forked, fenced, closed, and what the roster says.
+  Status attend() { return ensure_here(); }
+  // A message that another handle published counts for wait_durable as if this one had.
+  void adopt(uint64_t end_position);
   // Shows the frame to the readers and wakes those who sleep. Faults: fenced (our thread was found
   // dead and the frame completed as a filler), invalid_argument (committed or aborted already).
   Status commit(OpenFrame& frame, uint16_t flags) {
@@ -99,6 +105,12 @@ class Producer {
   Fault full_log_fault(const Waiter& waiter, const LogFacts& log) const;
   Status check_log(const Advance& held) const;
   std::shared_ptr<Attached> published_in(uint64_t end_position) const;
+  void open_frame(uint64_t body_size, OpenFrame& frame) const {
+    frame.timestamp = timestamp_ == TimestampKind::off ? 0 : now();
+    frame.body = claimer_.ring().at(frame.claim.position) + frame_header_size;
+    frame.body_size = static_cast<uint32_t>(body_size);
+    frame.open = true;
+  }
   void finish(OpenFrame& frame) {
     frame.open = false;
     if (somebody_parked(*bell_)) [[unlikely]]

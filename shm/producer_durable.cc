@@ -94,6 +94,17 @@ std::shared_ptr<Attached> Producer::published_in(uint64_t end_position) const {
   return nullptr;
 }
 
+// Behind a gate that is lifted all is on disk.
+void Producer::adopt(uint64_t end_position) {
+  std::vector<std::shared_ptr<Attached>> older;
+  std::shared_ptr<Attached> ring = attached_;
+  while (ring && !begins_before(*ring, end_position)) {
+    ring = ring->before_gate();
+    if (ring) older.push_back(ring);
+  }
+  left_.insert(left_.end(), older.rbegin(), older.rend());
+}
+
 Result<bool> Producer::wait_durable(uint64_t end_position, uint64_t deadline_ns) {
   const OneThread::Use use(one_thread_);
   LL_TRY_STATUS(ensure_here());

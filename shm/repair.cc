@@ -41,6 +41,12 @@ uint64_t repair_owner(const Ring& ring, uint32_t owner) {
         continue;
       }
       if (open) {
+        // First, so that whoever finds the frame complete knows that it was not committed.
+        uint64_t recorded = at.first;
+        ring.control->recorded.compare_exchange(
+            recorded, 0,
+            std::memory_order_acq_rel,   // acq_rel [recorded]
+            std::memory_order_relaxed);  // relaxed: not that one
         const Claim claim{at.first, at.second, bytes, (side & side_mimic) != 0};
         const auto body = static_cast<uint32_t>(bytes - frame_header_size);
         Claimer::complete_frame(ring, claim, pack_meta(body, FrameType::dead, 0), 0, word_filler);

@@ -55,6 +55,10 @@ std::optional<std::string> senseless(const RingHeader& header) {
     return std::string("readers to evict, where none holds the ring");
   }
   if (header.storage > Storage::file) return std::string("an unknown kind of storage");
+  if (header.dedup_window_ns > dedup_window_ns_max || !is_power_of_two(header.dedup_entries) ||
+      header.dedup_entries < dedup_entries_min || header.dedup_entries > dedup_entries_max) {
+    return std::string("a table of ids that cannot be");
+  }
   const bool has_log = header.log_uuid[0] != 0 || header.log_uuid[1] != 0;
   const bool may_lose = header.when_full == WhenFull::drop_oldest || header.evict_after_ns != 0;
   if (header.storage == Storage::memory && has_log) return std::string("a log, kept in memory");

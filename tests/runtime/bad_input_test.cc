@@ -94,7 +94,7 @@ TEST_F(BadInput, AnotherLayoutVersion) {
   write_into(ring_file("orders"), offsetof(shm::RingHeader, version), std::string("\x63\0\0\0", 4));
   for (const auto& refused : {Station::open("orders", dir()),
                               Station::open_or_create("orders", {.ring = 64_KiB}, dir())}) {
-    EXPECT_TRUE(fails(refused, FaultCode::version_mismatch, {"99", "speaks 4", "main@orders"}));
+    EXPECT_TRUE(fails(refused, FaultCode::version_mismatch, {"99", "speaks 5", "main@orders"}));
   }
 }
 

@@ -371,7 +371,7 @@ TEST_F(RingFile, IsRefusedWhenItsLayoutIsAnother) {
   must(create());
   const Fault fault = refusal([](RingHeader& header) { header.version = 7; });
   EXPECT_EQ(fault.code(), FaultCode::version_mismatch);
-  EXPECT_TRUE(mentions(fault, "has layout version 7, this program speaks 4"));
+  EXPECT_TRUE(mentions(fault, "has layout version 7, this program speaks 5"));
 }
 
 TEST_F(RingFile, IsRefusedWhenAFieldMakesNoSense) {
