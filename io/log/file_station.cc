@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "examine.h"
+#include "ledger_fill.h"
 #include "manifest.h"
 #include "paths.h"
 #include "posix_disk.h"
@@ -45,6 +46,10 @@ void keep_on_disk(shm::Directory& directory, const std::string& data) {
   directory.set_start_of([data](const shm::StationName& name, uint32_t partition) {
     return end_on_disk(data, name, partition);
   });
+  directory.set_fill_ledger(
+      [data](const shm::Directory& where, const shm::RingHeader& ring, shm::Ledger& ledger) {
+        return fill_ledger(where, data, ring, ledger);
+      });
 }
 
 Status create_file_station(const shm::Directory& directory, const std::string& data,
