@@ -194,15 +194,22 @@ LL_EXPORT ll_status ll_factory_edit(const char* name, const char* dir,
 LL_EXPORT ll_status ll_factory_remove(const char* name, const char* dir, uint32_t with_stations,
                                       ll_error* error);
 
+// An identity that is given, not drawn, is one producer's at a time: whoever opens it again
+// takes it over and gets the next epoch, and who had it before is FENCED. A partition remembers
+// the number of the last message of each identity: what has one that is not above it is there
+// already.
 typedef struct ll_producer_options {
   size_t size;
-  uint64_t id;              // with identified: whose; 0 draws one
-  uint64_t first_sequence;  // with identified: the number of its first message
-  uint32_t epoch;
-  uint32_t identified;  // 1: every message carries {id, epoch, sequence} of its producer
+  uint64_t id;              // with identified: whose; 0 draws one, which nobody else ever has
+  uint64_t first_sequence;  // with identified: the number of its first message; 0: one more than
+                            // the last that the station has of it
+  uint32_t reserved;        // 0
+  uint32_t identified;      // 1: every message carries {id, epoch, sequence} of its producer
 } ll_producer_options;
 #define LL_PRODUCER_OPTIONS \
-  { sizeof(ll_producer_options), 0, 1, 0, 0 }
+  { sizeof(ll_producer_options), 0, 0, 0, 0 }
+// The identity of a producer that is known by a name; 0 of NULL.
+LL_EXPORT uint64_t ll_producer_id_of(const char* name);
 
 // One per thread. Status: TOO_MANY, NO_PERMISSION, CLOSED, TIMED_OUT (the dead hold all places, and
 // whoever cleans up after them has stopped).
@@ -212,6 +219,14 @@ LL_EXPORT ll_status ll_producer_open(const ll_station* station, const ll_produce
 LL_EXPORT void ll_producer_close(ll_producer* producer);
 // Drawn at random unless given; 0 of NULL.
 LL_EXPORT uint64_t ll_producer_id(const ll_producer* producer);
+// Of an identity that was given: the number of the last message that the station had of it when it
+// was opened, and the one that its next message gets; how often it was opened. 0 of NULL.
+LL_EXPORT uint64_t ll_producer_last_sequence(const ll_producer* producer);
+LL_EXPORT uint64_t ll_producer_next_sequence(const ll_producer* producer);
+LL_EXPORT uint32_t ll_producer_epoch(const ll_producer* producer);
+// 1 when the last message with an id, or of an identity that was given, was there already: it was
+// not appended again, and its sequence is that one's, 0 when it is not known any more.
+LL_EXPORT int ll_producer_was_duplicate(const ll_producer* producer);
 
 #define LL_FOR_EVER ((int64_t)-1)
 #define LL_AS_THE_STATION_SAYS ((int64_t)-2)  // for ever, or not at all where it says `reject`
@@ -267,7 +282,7 @@ typedef struct ll_ticket {
   uint64_t sequence;
   uint64_t end_position;  // in the log, behind the message
   uint32_t partition;
-  uint32_t reserved;  // 0
+  uint32_t duplicate;  // 1: it was there already
 } ll_ticket;
 
 // As publish, without waiting for the level, so that thousands may be in flight; it waits for room

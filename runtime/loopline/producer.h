@@ -30,12 +30,18 @@ namespace shm {
 class Producer;
 }
 
+// An identity that is given, not drawn, is one producer's at a time: whoever opens it again
+// takes it over and gets the next epoch, and who had it before is fenced. A partition remembers
+// the number of the last message of each identity: what has one that is not above it is there
+// already.
 struct ProducerOptions {
   bool identified = false;  // every message carries {id, epoch, sequence} of its producer
-  uint64_t id = 0;          // with identified: whose; 0 draws one
-  uint32_t epoch = 0;
-  uint64_t first_sequence = 1;
+  uint64_t id = 0;          // with identified: whose; 0 draws one, which nobody else ever has
+  // The number of its first message; 0: one more than the last that the station has of it.
+  uint64_t first_sequence = 0;
 };
+// The identity of a producer that is known by a name.
+LL_EXPORT uint64_t producer_id_of(std::string_view name);
 
 inline constexpr std::chrono::nanoseconds forever = std::chrono::nanoseconds::max();
 
@@ -48,6 +54,8 @@ enum class Ack { visible, durable, committed };
 struct PublishOptions {
   std::string_view key =
       {};  // messages of one key go to one partition; without one, to each in turn
+  // A message with an id that was published within the station's dedup-window is not appended
+  // again: publish succeeds, and was_duplicate() says so.
   std::string_view id = {};
   std::span<const Header> headers = {};
   // How long to wait for room; unset: for ever, or not at all where the station says `reject`.
@@ -65,15 +73,18 @@ inline constexpr PublishOptions no_options{};
 class LL_EXPORT Ticket {
  public:
   Ticket(uint64_t sequence, uint32_t partition, uint64_t end_position = 0,
-         shm::Producer* producer = nullptr)
+         shm::Producer* producer = nullptr, bool is_duplicate = false)
       : sequence_(sequence),
         end_position_(end_position),
         producer_(producer),
-        partition_(partition) {}
+        partition_(partition),
+        is_duplicate_(is_duplicate) {}
   uint64_t sequence() const { return sequence_; }
   uint32_t partition() const { return partition_; }
   // In the log, behind the message.
   uint64_t end_position() const { return end_position_; }
+  // The message was there already; the sequence is that one's, 0 when it is not known any more.
+  bool is_duplicate() const { return is_duplicate_; }
   // The highest level it has reached by now: `committed` once it is durable, without replicas.
   Ack level() const;
 
@@ -83,6 +94,7 @@ class LL_EXPORT Ticket {
   uint64_t end_position_;    // in the ring
   shm::Producer* producer_;  // null: of a station in memory
   uint32_t partition_;
+  bool is_duplicate_;
 };
 
 class LL_EXPORT Slot {
@@ -110,7 +122,10 @@ class LL_EXPORT Slot {
   // The message's sequence, in its partition.
   uint64_t sequence() const;
   uint32_t partition() const { return partition_; }
-  // Faults: invalid_argument (twice), fenced (the thread that claimed it ended).
+  // Of a message with an id, or of a producer with an identity, it says here whether it was there
+  // already: then it is aborted, and the producer's was_duplicate() says so. Faults:
+  // invalid_argument (twice), fenced (the thread that claimed it ended; another took the identity
+  // over), timed_out (another publishes such messages and has stopped), full (too many ids).
   Status commit();
   Status abort();
 
@@ -119,7 +134,9 @@ class LL_EXPORT Slot {
   struct alignas(8) Frame {  // an open frame of the ring, see shm/producer.h
     std::byte bytes[64];
   };
-  shm::Producer* producer_ = nullptr;  // null: committed, aborted or moved from
+  Status end(bool commits);
+  // Null: committed, aborted or moved from. Odd: a ProducerState, of a message that is looked up.
+  shm::Producer* producer_ = nullptr;
   std::span<std::byte> payload_;
   Frame frame_;  // nothing while there is no producer
   uint16_t flags_ = 0;
@@ -136,7 +153,8 @@ class LL_EXPORT Producer {
   // Faults: too_large, full (reject), timed_out, fenced, forked, closed (station removed),
   // corrupted, unsupported (a level that the station does not have).
   Result<Slot> claim(size_t payload_bytes, const PublishOptions& options = no_options);
-  // The sequence it got in its partition. Faults: as claim.
+  // The sequence it got in its partition; of a message that was there already that one's, or 0 when
+  // it is not known any more. Faults: as claim; fenced too when another took the identity over.
   Result<uint64_t> publish(std::span<const std::byte> payload,
                            const PublishOptions& options = no_options);
   Result<uint64_t> publish(std::string_view payload, const PublishOptions& options = no_options) {
@@ -156,9 +174,19 @@ class LL_EXPORT Producer {
 
   // Drawn at random unless given.
   uint64_t id() const;
+  // Of an identity that was given: the number of the last message that the station had of it when
+  // it was opened; 0: none.
+  uint64_t last_sequence() const;
+  // The number that its next message gets.
+  uint64_t next_sequence() const;
+  // How often the identity was opened; 0 of one that was drawn.
+  uint32_t epoch() const;
+  // Whether the last message with an id, or of an identity that was given, was there already.
+  bool was_duplicate() const;
 
  private:
   friend class Station;
+  friend class Slot;
   Status open(Slot& slot, size_t payload_bytes, const PublishOptions& options);
   explicit Producer(std::unique_ptr<struct ProducerState> state);
   std::unique_ptr<struct ProducerState> state_;

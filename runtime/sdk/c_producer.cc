@@ -43,7 +43,7 @@ Result<Ack> level_of(uint32_t level) {
 }
 
 Ticket ticket_of(const ll_ticket& ticket) {
-  return {ticket.sequence, ticket.partition, ticket.end_position};
+  return {ticket.sequence, ticket.partition, ticket.end_position, nullptr, ticket.duplicate != 0};
 }
 
 Status take_headers(const ll_publish_options& asked, std::vector<Header>& headers) {
@@ -141,10 +141,10 @@ ll_status ll_producer_open(const ll_station* station, const ll_producer_options*
     LL_TRY_STATUS(c::need(producer, "producer is where the handle is put"));
     ll_producer_options asked = LL_PRODUCER_OPTIONS;
     LL_TRY_STATUS(c::take(options, asked));
+    if (asked.reserved != 0) return c::unknown_option("reserved", asked.reserved);
     if (asked.identified > 1) return c::unknown_option("identified", asked.identified);
     LL_TRY(opened, station->station.producer({.identified = asked.identified == 1,
                                               .id = asked.id,
-                                              .epoch = asked.epoch,
                                               .first_sequence = asked.first_sequence}));
     auto handle = std::make_unique<ll_producer>(std::move(opened));
     c::free_claim(*handle);  // the first claim allocates nothing
@@ -157,6 +157,26 @@ void ll_producer_close(ll_producer* producer) { delete producer; }
 
 uint64_t ll_producer_id(const ll_producer* producer) {
   return producer == nullptr ? 0 : producer->producer.id();
+}
+
+uint64_t ll_producer_id_of(const char* name) {
+  return name == nullptr ? 0 : loopline::producer_id_of(name);
+}
+
+uint64_t ll_producer_last_sequence(const ll_producer* producer) {
+  return producer == nullptr ? 0 : producer->producer.last_sequence();
+}
+
+uint64_t ll_producer_next_sequence(const ll_producer* producer) {
+  return producer == nullptr ? 0 : producer->producer.next_sequence();
+}
+
+uint32_t ll_producer_epoch(const ll_producer* producer) {
+  return producer == nullptr ? 0 : producer->producer.epoch();
+}
+
+int ll_producer_was_duplicate(const ll_producer* producer) {
+  return producer != nullptr && producer->producer.was_duplicate() ? 1 : 0;
 }
 
 ll_status ll_producer_claim(ll_producer* producer, size_t payload_bytes,
@@ -218,7 +238,8 @@ ll_status ll_producer_publish_async(ll_producer* producer, const void* payload,
   return c::run(error, [&]() -> Status {
     LL_TRY_STATUS(c::need(ticket, "ticket is where the message's ticket is put"));
     LL_TRY(published, c::publish(producer, payload, payload_bytes, options, false));
-    *ticket = {published.sequence(), published.end_position(), published.partition(), 0};
+    *ticket = {published.sequence(), published.end_position(), published.partition(),
+               published.is_duplicate() ? 1u : 0u};
     return loopline::ok();
   });
 }

@@ -13,6 +13,7 @@
 #include "shm/consumer.h"
 #include "shm/producer.h"
 #include "shm/readiness.h"
+#include "shm/recorder.h"
 
 namespace loopline {
 
@@ -21,12 +22,18 @@ struct ProducerState {
   std::vector<shm::Producer> rings;
   bool identified = false;
   uint64_t id = 0;
-  uint32_t epoch = 0;
   uint64_t next_sequence = 1;
+  bool is_checked = false;  // its numbers are looked up, and others are fenced
+  bool was_duplicate = false;
+  uint32_t epoch = 0;
+  uint64_t last_known = 0;                              // of its messages, when it was opened
+  std::vector<std::optional<shm::Recorder>> recorders;  // by partition, opened when first needed
   bool is_on_disk = false;  // a file station: durable is a level, and what publish waits for
   uint32_t turn = 0;        // of the next message without a key
 
   uint32_t partition_for(std::string_view key);
+  Result<shm::Recorder*> recorder(uint32_t partition, uint64_t deadline_ns);
+  Status take_over(uint64_t first_sequence);
 };
 
 struct ConsumerState {

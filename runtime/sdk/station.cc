@@ -389,8 +389,9 @@ Result<Producer> Station::producer(const ProducerOptions& options) const {
   state->is_on_disk = state_->first.storage == shm::Storage::file;
   state->identified = options.identified;
   state->id = options.id != 0 ? options.id : state->rings[0].identity();
-  state->epoch = options.epoch;
-  state->next_sequence = options.first_sequence;
+  state->next_sequence = std::max<uint64_t>(options.first_sequence, 1);
+  state->is_checked = options.identified && options.id != 0;
+  if (state->is_checked) LL_TRY_STATUS(state->take_over(options.first_sequence));
   return Producer(std::move(state));
 }
 

@@ -115,7 +115,6 @@ TEST_F(CTest, NamesTheProducerWhoWantsIt) {
   ll_producer_options options = LL_PRODUCER_OPTIONS;
   options.identified = 1;
   options.id = 42;
-  options.epoch = 7;
   ll_producer* known = nullptr;
   ASSERT_EQ(ll_producer_open(station_, &options, &known, &error_), LL_OK);
   EXPECT_EQ(ll_producer_id(known), 42u);
@@ -127,9 +126,37 @@ TEST_F(CTest, NamesTheProducerWhoWantsIt) {
   const ll_producer_identity identity = ll_message_producer(messages[0]);
   EXPECT_EQ(identity.id, 42u);
   EXPECT_EQ(identity.sequence, 1u);
-  EXPECT_EQ(identity.epoch, 7u);
+  EXPECT_EQ(identity.epoch, 1u);
   EXPECT_EQ(ll_message_producer(messages[1]).id, 0u);
   ll_producer_close(known);
+}
+
+TEST_F(CTest, KnowsAgainWhatWasPublished) {
+  ll_producer_options options = LL_PRODUCER_OPTIONS;
+  options.identified = 1;
+  options.id = ll_producer_id_of("orders-feed");
+  options.first_sequence = 1;
+  for (uint64_t known = 0; known < 2; ++known) {
+    ll_producer* feed = nullptr;
+    ASSERT_EQ(ll_producer_open(station_, &options, &feed, &error_), LL_OK);
+    EXPECT_EQ(ll_producer_last_sequence(feed), known);
+    EXPECT_EQ(ll_producer_epoch(feed), known + 1);
+    ll_ticket ticket = {};
+    ASSERT_EQ(ll_producer_publish_async(feed, "x", 1, nullptr, &ticket, &error_), LL_OK);
+    EXPECT_EQ(ticket.duplicate, known);
+    EXPECT_EQ(ll_producer_was_duplicate(feed), static_cast<int>(known));
+    EXPECT_EQ(ll_producer_next_sequence(feed), 2u);
+    ll_producer_close(feed);
+  }
+  ll_publish_options message = LL_PUBLISH_OPTIONS;
+  message.id = ll_text_of("m-1");
+  ASSERT_EQ(ll_producer_publish(producer_, "y", 1, &message, nullptr, &error_), LL_OK);
+  ASSERT_EQ(ll_producer_publish(producer_, "y", 1, &message, nullptr, &error_), LL_OK);
+  EXPECT_EQ(ll_producer_was_duplicate(producer_), 1);
+  EXPECT_EQ(run(consumer_).size(), 2u);
+  options.reserved = 1;
+  ll_producer* none = nullptr;
+  EXPECT_EQ(ll_producer_open(station_, &options, &none, &error_), LL_INVALID_ARGUMENT);
 }
 
 TEST_F(CTest, ClaimsInPlace) {

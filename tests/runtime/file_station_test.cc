@@ -92,6 +92,32 @@ class FileStationTest : public StationTest {
   std::unique_ptr<io::Flusher> flusher_;
 };
 
+TEST_F(FileStationTest, KnowsAfterARebootWhatWasPublishedBefore) {
+  const ProducerOptions feed{.identified = true, .id = 42, .first_sequence = 1};
+  {
+    const Station station = open_or_create("orders", options());
+    flush();
+    Producer named = must(station.producer(feed)), other = must(station.producer());
+    must(named.publish("one"));
+    must(named.publish("two"));
+    must(other.publish("three", {.id = "m-3"}));
+    stop();
+  }
+  lose_memory();
+  const Station station = must(Station::open("orders", dir()));
+  flush();
+  Producer named = must(station.producer(feed)), other = must(station.producer());
+  EXPECT_EQ(named.last_sequence(), 2u);
+  EXPECT_EQ(named.epoch(), 2u);
+  must(named.publish("one"));
+  EXPECT_TRUE(named.was_duplicate());
+  EXPECT_EQ(must(other.publish("three", {.id = "m-3"})), 3u);
+  EXPECT_TRUE(other.was_duplicate());
+  must(named.publish("two"));
+  EXPECT_EQ(must(named.publish("four")), 4u);
+  stop();
+}
+
 TEST_F(FileStationTest, PublishReturnsWhenTheMessageIsOnDisk) {
   const Station station = open_or_create("orders", options());
   flush();

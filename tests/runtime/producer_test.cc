@@ -119,7 +119,7 @@ TEST_F(ProducerTest, SendsKeyIdAndHeadersAlong) {
 TEST_F(ProducerTest, SignsItsMessagesWhenAskedTo) {
   const Station signing = station();
   Producer producer =
-      must(signing.producer({.identified = true, .id = 77, .epoch = 3, .first_sequence = 1000}));
+      must(signing.producer({.identified = true, .id = 77, .first_sequence = 1000}));
   Producer drawn = must(signing.producer({.identified = true}));
   Consumer consumer = must(signing.consumer());
   EXPECT_EQ(producer.id(), 77u);
@@ -131,7 +131,7 @@ TEST_F(ProducerTest, SignsItsMessagesWhenAskedTo) {
   must(consumer.poll([&](const Message& message) { seen.push_back(*message.producer()); }));
   ASSERT_EQ(seen.size(), 3u);
   EXPECT_EQ(seen[0].id, 77u);
-  EXPECT_EQ(seen[0].epoch, 3u);
+  EXPECT_EQ(seen[0].epoch, 1u);
   EXPECT_EQ(seen[0].sequence, 1000u);
   EXPECT_EQ(seen[1].sequence, 1001u);
   EXPECT_EQ(seen[2].id, drawn.id());

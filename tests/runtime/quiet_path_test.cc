@@ -200,8 +200,26 @@ TEST_F(QuietPath, TakesKeysAndHeadersWithoutTheKernel) {
   expect_quiet_when({}, {}, [](Producer& producer) {
     const Header headers[] = {{"kind", "quote"}, {"venue", "here"}};
     return static_cast<bool>(
-        producer.publish("with an extension", {.key = "AAPL", .id = "77", .headers = headers}));
+        producer.publish("with an extension", {.key = "AAPL", .headers = headers}));
   });
+}
+
+// The ledger is opened with the producer; from then on its lock is an atomic operation.
+TEST_F(QuietPath, LooksNumbersUpWithoutTheKernel) {
+  const Station quiet = station();
+  expect_quiet(counted([&] {
+    return [producer = must(quiet.producer({.identified = true, .id = 42})),
+            consumer = must(quiet.consumer())](int batches) mutable {
+      uint64_t messages = 0;
+      for (int batch = 0; batch < batches; ++batch) {
+        for (int count = 0; count < batch_messages; ++count) {
+          if (!producer.publish("known by its number")) return messages;
+        }
+        while (const size_t count = *consumer.poll([](const Message&) {})) messages += count;
+      }
+      return messages;
+    };
+  }));
 }
 
 TEST_F(QuietPath, RunsAroundASmallRingWithoutTheKernel) {

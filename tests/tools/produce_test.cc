@@ -47,6 +47,24 @@ TEST_F(ProduceTool, CountsInJsonOnStdout) {
   EXPECT_EQ(summary["last_sequence"], 2);
 }
 
+TEST_F(ProduceTool, LeavesOutWhatANamedProducerHasPublished) {
+  told({"produce", "orders", "--producer", "feed"}, "one\ntwo\n");
+  const Outcome again = loopline({"produce", "orders", "--producer", "feed"}, "one\ntwo\nthree\n");
+  EXPECT_EQ(again.status, 0);
+  EXPECT_THAT(again.err, HasSubstr("producer feed goes on with record 3"));
+  EXPECT_THAT(again.err, HasSubstr("2 records were there already"));
+  EXPECT_EQ(contents(), "one\ntwo\nthree\n");
+}
+
+TEST_F(ProduceTool, LeavesOutIdsThatWerePublished) {
+  told({"produce", "orders", "--id", "m-%n"}, "one\ntwo\n");
+  const auto summary =
+      json_told({"produce", "orders", "--id", "m-%n", "--json"}, "one\ntwo\nthree\n");
+  EXPECT_EQ(summary["messages"], 1);
+  EXPECT_EQ(summary["duplicates"], 2);
+  EXPECT_EQ(contents(), "one\ntwo\nthree\n");
+}
+
 TEST_F(ProduceTool, ReadsFilesAsLinesOrWhole) {
   const std::string path = file("input", "one\ntwo\n");
   told({"produce", "orders", path, path});

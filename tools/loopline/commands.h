@@ -72,8 +72,9 @@ struct ProduceArguments {
   std::string key;
   std::vector<std::string> headers;  // name=value
   std::string id;
-  std::string rate;  // "1000/s"
-  std::string ack;   // visible | durable | committed
+  std::string producer;  // name of its identity
+  std::string rate;      // "1000/s"
+  std::string ack;       // visible | durable | committed
   bool print_acked = false;
   bool create = false;
 };

@@ -17,7 +17,13 @@ void declare_produce(CommandLine& line) {
       .option("--key KEY", arguments.key,
               "of every message; messages of one key go to one partition, in order")
       .option("--header NAME=VALUE", arguments.headers, "of every message; may be repeated")
-      .option("--id ID", arguments.id, "of every message; %n in it is the message's number")
+      .option("--id ID", arguments.id,
+              "of every message; %n in it is the message's number. An id that was published within "
+              "the station's dedup-window is not published again")
+      .option("--producer NAME", arguments.producer,
+              "who publishes: the station knows how many records of the input NAME has published, "
+              "and leaves these out when the same input is published again; one at a time may be "
+              "NAME, the last to come")
       .option("--rate RATE", arguments.rate,
               "messages a second, such as 1000/s (default: as fast as it goes)")
       .option("--ack WORD", arguments.ack,

@@ -63,7 +63,7 @@ class Director {
     LL_TRY_STATUS(start_consumer(slow));
     began_ns_ = monotonic_ns();
     for (uint32_t index = 0; index < demo_producer_count; ++index) {
-      LL_TRY_STATUS(start_producer(index, 1));
+      LL_TRY_STATUS(start_producer(index));
     }
     say_who();
     LL_TRY_STATUS(play());
@@ -83,7 +83,7 @@ class Director {
 
   Status introduce();
   void say_who();
-  Status start_producer(uint32_t index, uint32_t epoch);
+  Status start_producer(uint32_t index);
   Status start_consumer(uint32_t index);
   Status play();
   Status let_late_join();
@@ -152,8 +152,8 @@ void Director::say_who() {
   say(out_.paint(Color::dim, demo_moments_title()));
 }
 
-Status Director::start_producer(uint32_t index, uint32_t epoch) {
-  LL_TRY(child, Child::start([&] { return run_demo_producer(stage_, index, epoch); }));
+Status Director::start_producer(uint32_t index) {
+  LL_TRY(child, Child::start([&] { return run_demo_producer(stage_, index); }));
   producers_[index] = std::move(child);
   return ok();
 }
@@ -289,7 +289,7 @@ Status Director::start_again() {
   theirs.die.store(0, std::memory_order_relaxed);            // relaxed: before the fork
   theirs.open_sequence.store(0, std::memory_order_relaxed);  // relaxed: likewise
   const uint64_t next = memory_.written(0).size() + 1;
-  LL_TRY_STATUS(start_producer(0, 2));
+  LL_TRY_STATUS(start_producer(0));
   say_now(fmt::format("producer a is started again (pid {}), and goes on with its message {}",
                       producers_[0].pid(), format_count(next)));
   return ok();

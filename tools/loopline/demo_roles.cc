@@ -42,12 +42,11 @@ class DemoProducer {
         journal_(stage.memory->journal(index)),
         index_(index) {}
 
-  Status run(uint32_t epoch) {
+  Status run() {
     LL_TRY(station, Station::open(stage_.station, stage_.dir));
     ProducerOptions options;
     options.identified = true;
     options.id = demo_producer_id(index_);
-    options.epoch = epoch;
     options.first_sequence = written() + 1;
     LL_TRY(producer, station.producer(options));
     uint64_t tick = monotonic_ns();
@@ -222,8 +221,8 @@ class DemoConsumer {
 
 }  // namespace
 
-int run_demo_producer(const DemoStage& stage, uint32_t index, uint32_t epoch) {
-  const Status status = DemoProducer(stage, index).run(epoch);
+int run_demo_producer(const DemoStage& stage, uint32_t index) {
+  const Status status = DemoProducer(stage, index).run();
   return status ? 0 : give_up(stage.memory->board().producers[index].fault, status.fault());
 }
 

@@ -24,7 +24,7 @@ constexpr uint64_t demo_producer_id(uint32_t index) { return index + 1; }
 
 // Publishes every second record, from where its journal ends, at the stage's rate; told to die it
 // claims, fills half, and waits inside the claim for its SIGKILL. Returns an exit status.
-int run_demo_producer(const DemoStage& stage, uint32_t index, uint32_t epoch);
+int run_demo_producer(const DemoStage& stage, uint32_t index);
 
 // Reads, sums up and measures until the end; `is_lossy` ones stop now and then until they are
 // lapped.

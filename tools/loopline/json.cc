@@ -58,6 +58,7 @@ std::string json_of(const ProduceSummary& summary) {
   return dump(
       {{"station", summary.station},
        {"messages", summary.messages},
+       {"duplicates", summary.duplicates},
        {"bytes", summary.bytes},
        {"seconds", summary.seconds},
        {"rate_per_s",

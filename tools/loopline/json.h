@@ -29,6 +29,7 @@ namespace loopline::cli {
 struct ProduceSummary {
   std::string station;
   uint64_t messages = 0;
+  uint64_t duplicates = 0;  // were there already
   uint64_t bytes = 0;
   double seconds = 0;
   uint64_t first_sequence = 0;  // 0: none

@@ -59,7 +59,7 @@ class Publisher {
   // False when the process was asked to stop instead.
   Result<bool> publish(std::string_view record) {
     if (!keep_pace()) return false;
-    const std::string id = numbered(arguments_.id, summary_.messages + 1);
+    const std::string id = numbered(arguments_.id, summary_.messages + summary_.duplicates + 1);
     PublishOptions options;
     options.key = arguments_.key;
     options.id = id;
@@ -71,7 +71,7 @@ class Publisher {
       if (ticket) {
         if (acked_ != nullptr) acked_->add(*ticket, record);
         if (is_file_) last_.insert_or_assign(ticket->partition(), *ticket);
-        count(ticket->sequence(), record.size());
+        count(*ticket, record.size());
         return !out_.is_closed();
       }
       if (ticket.fault().code() != FaultCode::timed_out) return ticket.fault();
@@ -123,11 +123,15 @@ class Publisher {
     }
   }
 
-  void count(uint64_t sequence, size_t bytes) {
-    if (summary_.messages++ == 0) summary_.first_sequence = sequence;
-    summary_.last_sequence = sequence;
-    summary_.bytes += bytes;
+  void count(const Ticket& ticket, size_t bytes) {
     is_told_ = false;
+    if (ticket.is_duplicate()) {
+      ++summary_.duplicates;
+      return;
+    }
+    if (summary_.messages++ == 0) summary_.first_sequence = ticket.sequence();
+    summary_.last_sequence = ticket.sequence();
+    summary_.bytes += bytes;
     if (summary_.messages % record_index_step == 0 || rate_ > 0) show_progress();
   }
 
@@ -186,7 +190,7 @@ class Publisher {
   bool is_told_ = false;
   ProduceSummary summary_;
   bool is_file_ = false;
-  Acked* acked_ = nullptr;   // with --print-acked
+  Acked* acked_ = nullptr;           // with --print-acked
   std::map<uint32_t, Ticket> last_;  // by partition, of a station on disk
 };
 
@@ -249,6 +253,15 @@ void report(Output& out, const ProduceSummary& summary) {
                        summary.station, format_size_rounded(static_cast<double>(summary.bytes)),
                        format_duration_rounded(summary.seconds * 1e9),
                        rate_text(static_cast<double>(summary.messages) / seconds)));
+  if (summary.duplicates != 0) {
+    out.note(counted(summary.duplicates, "record") + " were there already");
+  }
+}
+
+// A named one counts the records of its input from 1, so that those it has are found.
+ProducerOptions read_producer(const std::string& name) {
+  if (name.empty()) return {};
+  return {.identified = true, .id = producer_id_of(name), .first_sequence = 1};
 }
 
 }  // namespace
@@ -269,7 +282,11 @@ Status produce(Output& out, const ProduceArguments& arguments) {
                                              "\" keeps its messages in memory: they become "
                                              "visible, never durable or committed");
   }
-  LL_TRY(producer, station.producer());
+  LL_TRY(producer, station.producer(read_producer(arguments.producer)));
+  if (producer.last_sequence() != 0) {
+    out.note("producer " + arguments.producer + " goes on with record " +
+             std::to_string(producer.last_sequence() + 1));
+  }
   const bool may_wait = snapshot.header.when_full == shm::WhenFull::block;
   if (arguments.files.empty() && ::isatty(STDIN_FILENO) == 1) {
     out.note("each line you type becomes a message; Ctrl-D ends");
