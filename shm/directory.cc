@@ -151,6 +151,10 @@ Status compare(const RingHeader& header, const RingOptions& options,
                   evict_text(options.evict_after_ns));
   differences.add(asked.timestamp, "timestamp", word_of(header.timestamp),
                   word_of(options.timestamp));
+  differences.add(asked.dedup_window, "dedup-window", evict_text(header.dedup_window_ns),
+                  evict_text(options.dedup_window_ns));
+  differences.add(asked.dedup_entries, "dedup-entries", std::to_string(header.dedup_entries),
+                  std::to_string(options.dedup_entries));
   differences.add(asked.storage, "storage", word_of(header.storage), word_of(options.storage));
   differences.add(asked.partitions, "partitions", std::to_string(header.partitions),
                   std::to_string(options.partitions));

@@ -53,7 +53,7 @@ class Directory {
   struct Asked {
     bool capacity = false, message_max = false, exclusive = false, when_full = false,
          evict_after = false, timestamp = false, partitions = false, mode = false, owner = false,
-         storage = false;
+         storage = false, dedup_window = false, dedup_entries = false;
   };
   // `options` with what their factory says where the caller asked for nothing. Faults: corrupted
   // (the factory's file), invalid_argument (the two do not go together, no such owner).

@@ -28,7 +28,8 @@ uint64_t message_max_of(const RingOptions& options) {
 bool are_alike(const RingOptions& left, const RingOptions& right) {
   return left.capacity == right.capacity && message_max_of(left) == message_max_of(right) &&
          left.when_full == right.when_full && left.timestamp == right.timestamp &&
-         left.evict_after_ns == right.evict_after_ns;
+         left.evict_after_ns == right.evict_after_ns &&
+         left.dedup_window_ns == right.dedup_window_ns;
 }
 
 // The editor of one station, at work under its lock.
@@ -106,6 +107,9 @@ Status Editor::check_fixed(const StationEdit& edit) const {
   if (edit.exclusive && *edit.exclusive != (header.exclusive != 0)) {
     return fixed("exclusive", "producers that are attached claim in the one way or the other");
   }
+  if (edit.dedup_entries && *edit.dedup_entries != header.dedup_entries) {
+    return fixed("dedup-entries", "the table of ids that its producers share is made once");
+  }
   if (!edit.when_full || *edit.when_full == header.when_full) return ok();
   if (header.when_full == WhenFull::drop_oldest) {
     return fixed("when-full", "its consumers read as lossy ones, and drop-oldest is why");
@@ -126,6 +130,7 @@ Result<RingOptions> Editor::target_of(const StationEdit& edit) const {
   if (edit.message_max) target.message_max = *edit.message_max;
   if (!edit.message_max && is_largest) target.message_max = 0;
   if (edit.when_full) target.when_full = *edit.when_full;
+  if (edit.dedup_window_ns) target.dedup_window_ns = *edit.dedup_window_ns;
   if (edit.evict_after_ns) target.evict_after_ns = *edit.evict_after_ns;
   if (edit.timestamp) target.timestamp = *edit.timestamp;
   if (edit.mode) target.mode = *edit.mode;

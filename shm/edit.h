@@ -31,11 +31,13 @@ struct StationEdit {
   std::optional<uint64_t> message_max;
   std::optional<WhenFull> when_full;
   std::optional<uint64_t> evict_after_ns;
+  std::optional<uint64_t> dedup_window_ns;
   std::optional<TimestampKind> timestamp;
   std::optional<uint32_t> mode;
   std::optional<FileOwner> owner;
-  std::optional<uint32_t> partitions;  // refused unless it is what it is
-  std::optional<bool> exclusive;       // likewise
+  std::optional<uint32_t> partitions;     // refused unless it is what it is
+  std::optional<bool> exclusive;          // likewise
+  std::optional<uint32_t> dedup_entries;  // likewise
 };
 
 // What became of the rings that were left behind.

@@ -87,14 +87,14 @@ Result<std::string> read_owner(std::string_view key, std::string_view value) {
   return no_such(key, value, "a user, user:group or :group, by name or number");
 }
 
-Result<uint64_t> read_evict_after(std::string_view key, std::string_view value) {
+Result<uint64_t> read_time_or_off(std::string_view key, std::string_view value) {
   if (value == "off") return uint64_t{0};
   auto ns = parse_duration(value.substr(0, shown_length_max));
   if (ns) return *ns;
   return no_such(key, value, "off, or a time such as 250ms or 5s");
 }
 
-std::string write_evict_after(uint64_t ns) { return ns == 0 ? "off" : format_duration(ns); }
+std::string write_time_or_off(uint64_t ns) { return ns == 0 ? "off" : format_duration(ns); }
 std::string write_count(uint32_t count) { return std::to_string(count); }
 std::string write_switch(bool on) { return on ? "on" : "off"; }
 std::string write_text(const std::string& text) { return text; }
@@ -134,9 +134,11 @@ constexpr Key keys[] = {
     key<&Settings::exclusive, read_switch, write_switch>("exclusive"),
     key<&Settings::when_full, read_when_full, static_cast<const char* (*)(WhenFull)>(word_of)>(
         "when-full"),
-    key<&Settings::evict_after_ns, read_evict_after, write_evict_after>("evict-after"),
+    key<&Settings::evict_after_ns, read_time_or_off, write_time_or_off>("evict-after"),
     key<&Settings::timestamp, read_timestamp, static_cast<const char* (*)(TimestampKind)>(word_of)>(
         "timestamp"),
+    key<&Settings::dedup_window_ns, read_time_or_off, write_time_or_off>("dedup-window"),
+    key<&Settings::dedup_entries, read_count, write_count>("dedup-entries"),
     key<&Settings::mode, read_mode, mode_text>("mode"),
     key<&Settings::owner, read_owner, write_text>("owner"),
     key<&Settings::quota_memory, read_size, format_size>("quota.memory"),
@@ -234,6 +236,8 @@ Status check_factory(const FactorySettings& settings) {
   options.partitions = settings.partitions.value_or(1);
   options.when_full = settings.when_full.value_or(options.when_full);
   options.evict_after_ns = settings.evict_after_ns.value_or(0);
+  options.dedup_window_ns = settings.dedup_window_ns.value_or(options.dedup_window_ns);
+  options.dedup_entries = settings.dedup_entries.value_or(options.dedup_entries);
   options.mode = settings.mode.value_or(options.mode);
   const auto wrong = wrong_in(options);
   return wrong ? Status(refuse(*wrong)) : ok();

@@ -44,6 +44,8 @@ struct FactorySettings {
   std::optional<WhenFull> when_full;
   std::optional<uint64_t> evict_after_ns;  // 0: never
   std::optional<TimestampKind> timestamp;
+  std::optional<uint64_t> dedup_window_ns;  // 0: off
+  std::optional<uint32_t> dedup_entries;
   std::optional<uint32_t> mode;
   std::optional<std::string> owner;  // user, user:group or :group; names or numbers
   std::optional<uint64_t> quota_memory;

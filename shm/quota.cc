@@ -158,6 +158,8 @@ Result<RingOptions> Directory::with_defaults(RingOptions options, const Asked& a
   const bool may_evict = !is_file && options.when_full != WhenFull::drop_oldest;
   if (may_evict) fill_in(asked.evict_after, settings.evict_after_ns, options.evict_after_ns);
   fill_in(asked.timestamp, settings.timestamp, options.timestamp);
+  fill_in(asked.dedup_window, settings.dedup_window_ns, options.dedup_window_ns);
+  fill_in(asked.dedup_entries, settings.dedup_entries, options.dedup_entries);
   fill_in(asked.mode, settings.mode, options.mode);
   if (settings.owner && !asked.owner) {
     LL_TRY(owner, find_owner(*settings.owner));

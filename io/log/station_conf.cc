@@ -296,6 +296,8 @@ Result<shm::RingOptions> ring_options_of(const StationConf& conf, const shm::Sta
   options.exclusive = from.exclusive.value_or(options.exclusive);
   options.when_full = from.when_full.value_or(options.when_full);
   options.timestamp = from.timestamp.value_or(options.timestamp);
+  options.dedup_window_ns = from.dedup_window_ns.value_or(options.dedup_window_ns);
+  options.dedup_entries = from.dedup_entries.value_or(options.dedup_entries);
   options.mode = from.mode.value_or(options.mode);
   if (from.owner) {
     LL_TRY(owner, shm::find_owner(*from.owner));

@@ -129,11 +129,15 @@ typedef struct ll_station_options {
   uint64_t retention_bytes;     // default LL_OFF
   uint64_t flush_ns;            // how long messages gather for one write; default LL_GROUP_COMMIT:
                                 // while the write before is on its way
+  uint64_t dedup_window_ns;     // for how long an id is known again, at most 24 h; default 2 min,
+                                // LL_NEVER: ids are not looked at
+  uint32_t dedup_entries;       // how many ids at once, 2^n in 1024..4194304; default 65536
+  uint32_t reserved;            // 0
 } ll_station_options;
 #define LL_STATION_OPTIONS                                                                         \
   {                                                                                                \
     sizeof(ll_station_options), 0, 0, LL_UNSET, LL_UNSET, LL_UNSET, 0, 0, LL_UNSET, 0, 0, 0, 0, 0, \
-        0                                                                                          \
+        0, 0, 0, 0                                                                                 \
   }
 
 // `name` is "station" (of factory main) or "factory/station". `dir` chooses the instance; NULL or

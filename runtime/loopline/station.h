@@ -41,6 +41,10 @@ struct StationOptions {
   // A lossless consumer that held a full ring for so long, with messages to read, is detached and
   // told (fenced); default 0 (never), else from 1 ms.
   std::optional<std::chrono::nanoseconds> evict_after = {};
+  // For how long an id that was published is not published again: 0 (off)..24 h, default 2 min; and
+  // how many ids are known at once, 2^n in 1024..4194304, default 65536: who comes with more waits.
+  std::optional<std::chrono::nanoseconds> dedup_window = {};
+  std::optional<uint32_t> dedup_entries = {};
   std::optional<Timestamp> timestamp = {};  // default precise; off saves 10-30 ns a message
   std::optional<uint32_t> mode = {};        // permissions of the ring's file; default 0660
   std::optional<std::string> owner = {};    // user, user:group or :group; default: its maker

@@ -34,7 +34,7 @@ static_assert(LL_TIMESTAMP_PRECISE - 1 == static_cast<int>(Timestamp::precise));
 static_assert(LL_TIMESTAMP_OFF - 1 == static_cast<int>(Timestamp::off));
 
 // No padding, which a program need not have set to 0.
-static_assert(sizeof(ll_station_options) == 96);
+static_assert(sizeof(ll_station_options) == 112);
 
 // A time, `off` being 0 in C++ and UINT64_MAX in C, where 0 asks for nothing.
 Status take_time(uint64_t asked_ns, const char* name,
@@ -70,6 +70,9 @@ Result<StationOptions> station_options(const ll_station_options* given) {
   if (asked.mode != 0) options.mode = asked.mode;
   if (asked.partitions != 0) options.partitions = asked.partitions;
   LL_TRY_STATUS(take_time(asked.evict_after_ns, "evict_after_ns", options.evict_after));
+  LL_TRY_STATUS(take_time(asked.dedup_window_ns, "dedup_window_ns", options.dedup_window));
+  if (asked.dedup_entries != 0) options.dedup_entries = asked.dedup_entries;
+  if (asked.reserved != 0) return unknown_option("reserved", asked.reserved);
   if (asked.exclusive > LL_YES) return unknown_option("exclusive", asked.exclusive);
   if (asked.exclusive != LL_UNSET) options.exclusive = asked.exclusive == LL_YES;
   LL_TRY_STATUS(choose(asked.when_full, WhenFull::drop_oldest, "when_full", options.when_full));

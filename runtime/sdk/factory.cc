@@ -34,6 +34,10 @@ Result<shm::FactorySettings> settings_of(const FactoryOptions& options) {
   if (stations.timestamp) {
     settings.timestamp = static_cast<shm::TimestampKind>(*stations.timestamp);
   }
+  if (stations.dedup_window) {
+    settings.dedup_window_ns = static_cast<uint64_t>(std::max(0L, stations.dedup_window->count()));
+  }
+  settings.dedup_entries = stations.dedup_entries;
   settings.mode = stations.mode;
   settings.owner = stations.owner;
   settings.quota_memory = options.quota_memory;
@@ -54,6 +58,10 @@ FactoryOptions options_of(const shm::FactorySettings& settings) {
     stations.evict_after = std::chrono::nanoseconds(*settings.evict_after_ns);
   }
   if (settings.timestamp) stations.timestamp = static_cast<Timestamp>(*settings.timestamp);
+  if (settings.dedup_window_ns) {
+    stations.dedup_window = std::chrono::nanoseconds(*settings.dedup_window_ns);
+  }
+  stations.dedup_entries = settings.dedup_entries;
   stations.mode = settings.mode;
   stations.owner = settings.owner;
   options.quota_memory = settings.quota_memory;

@@ -14,6 +14,7 @@
 #include "shm/owner.h"
 #include "shm/ring_header.h"
 #include "state.h"
+#include "station_options.h"
 
 namespace loopline {
 
@@ -46,55 +47,6 @@ struct Station::State {
       From from, const std::shared_ptr<shm::Attached>& newest) const;
   std::unique_ptr<CatchUp> log_of(uint32_t partition) const;
 };
-
-namespace {
-
-Result<shm::RingOptions> ring_options(const shm::StationName& name, const StationOptions& asked) {
-  shm::RingOptions options;
-  options.factory = name.factory;
-  options.station = name.station;
-  if (asked.ring) options.capacity = *asked.ring;
-  if (asked.partitions) options.partitions = *asked.partitions;
-  if (asked.max_message) {
-    if (*asked.max_message == 0) {
-      return Fault(FaultCode::invalid_argument, "max-message must be at least 1 byte");
-    }
-    options.message_max = *asked.max_message;
-  }
-  if (asked.exclusive) options.exclusive = *asked.exclusive;
-  if (asked.when_full) {
-    options.when_full = static_cast<shm::WhenFull>(*asked.when_full);
-  }
-  if (asked.evict_after) {
-    if (asked.evict_after->count() < 0) {
-      return Fault(FaultCode::invalid_argument, "evict-after cannot be negative");
-    }
-    options.evict_after_ns = static_cast<uint64_t>(asked.evict_after->count());
-  }
-  if (asked.storage) options.storage = static_cast<shm::Storage>(*asked.storage);
-  if (asked.timestamp) options.timestamp = static_cast<shm::TimestampKind>(*asked.timestamp);
-  if (asked.mode) {
-    if (*asked.mode > 0777) {
-      return Fault(FaultCode::invalid_argument, "mode must be permission bits such as 0660");
-    }
-    options.mode = *asked.mode;
-  }
-  if (asked.owner) {
-    LL_TRY(owner, shm::find_owner(*asked.owner));
-    options.owner = owner;
-  }
-  return options;
-}
-
-shm::Directory::Asked asked_of(const StationOptions& options) {
-  return {options.ring.has_value(),        options.max_message.has_value(),
-          options.exclusive.has_value(),   options.when_full.has_value(),
-          options.evict_after.has_value(), options.timestamp.has_value(),
-          options.partitions.has_value(),  options.mode.has_value(),
-          options.owner.has_value(),       options.storage.has_value()};
-}
-
-}  // namespace
 
 // The newest ring is asked for again when the one we have was sealed.
 Result<std::shared_ptr<shm::Attached>> Station::State::attach(shm::Access access,
@@ -158,6 +110,8 @@ void set_ring_options(const shm::RingOptions& ring, const StationOptions& asked,
   conf.ring.exclusive = ring.exclusive;
   conf.ring.when_full = ring.when_full;
   conf.ring.timestamp = ring.timestamp;
+  conf.ring.dedup_window_ns = ring.dedup_window_ns;
+  conf.ring.dedup_entries = ring.dedup_entries;
   conf.ring.mode = ring.mode;
   if (asked.owner) conf.ring.owner = *asked.owner;
   // As large as a ring allows is too large for a segment that is smaller than an eighth of it.
@@ -306,6 +260,9 @@ Result<std::optional<io::StationConf>> edited_conf(const std::string& data,
   if (asked.max_message) conf.ring.max_message = *asked.max_message;
   if (asked.when_full) conf.ring.when_full = static_cast<shm::WhenFull>(*asked.when_full);
   if (asked.timestamp) conf.ring.timestamp = static_cast<shm::TimestampKind>(*asked.timestamp);
+  if (asked.dedup_window) {
+    conf.ring.dedup_window_ns = static_cast<uint64_t>(std::max(0L, asked.dedup_window->count()));
+  }
   if (asked.mode) conf.ring.mode = *asked.mode;
   if (asked.owner) conf.ring.owner = *asked.owner;
   return std::optional<io::StationConf>(std::move(conf));
@@ -349,6 +306,8 @@ Result<StationChange> Station::edit(std::string_view text, const StationOptions&
   if (options.max_message) edit.message_max = ring.message_max;
   if (options.when_full) edit.when_full = ring.when_full;
   if (options.evict_after) edit.evict_after_ns = ring.evict_after_ns;
+  if (options.dedup_window) edit.dedup_window_ns = ring.dedup_window_ns;
+  edit.dedup_entries = options.dedup_entries;
   if (options.timestamp) edit.timestamp = ring.timestamp;
   if (options.mode) edit.mode = ring.mode;
   if (options.owner) edit.owner = ring.owner;

@@ -36,6 +36,17 @@ TEST_F(RepeatTest, OfAnIdInPlaceAbortsTheSecond) {
   EXPECT_EQ(texts_of(consumer), texts("x", "y"));
 }
 
+TEST_F(RepeatTest, IsNotLookedForWhereTheWindowIsOff) {
+  const Station off = open_or_create("off", {.dedup_window = std::chrono::seconds(0)});
+  Consumer all = must(off.consumer({.from = From::earliest}));
+  Producer any = must(off.producer());
+  for (int count = 0; count < 2; ++count) must(any.publish("x", {.id = "a"}));
+  EXPECT_EQ(texts_of(all), texts("x", "x"));
+  EXPECT_EQ(code_of(try_create("bad", {.dedup_entries = 1000})), FaultCode::invalid_argument);
+  EXPECT_EQ(code_of(try_create("bad", {.dedup_window = std::chrono::hours(25)})),
+            FaultCode::invalid_argument);
+}
+
 TEST_F(RepeatTest, LeavesNothingOfASlotThatIsDropped) {
   { const Slot dropped = must(producer.claim(1, {.id = "a"})); }
   must(producer.publish("x", {.id = "a"}));

@@ -33,6 +33,21 @@ TEST_F(StationTool, TakesEveryParameter) {
   EXPECT_EQ(status.st_mode & 0777, 0600u);
 }
 
+TEST_F(StationTool, SaysForHowLongIdsAreKnown) {
+  told({"factory", "add", "billing", "--dedup-window", "10m"});
+  told({"station", "add", "billing/orders", "--ring", "64KiB", "--dedup-entries", "1024"});
+  const auto parameters = [] {
+    return json_told({"station", "info", "billing/orders", "--json"})["parameters"];
+  };
+  EXPECT_EQ(parameters()["dedup_window_ns"], 600'000'000'000);
+  EXPECT_EQ(parameters()["dedup_entries"], 1024);
+  EXPECT_THAT(told({"station", "info", "billing/orders"}), HasSubstr("10m, 1,024 ids at once"));
+  told({"station", "edit", "billing/orders", "--dedup-window", "off", "--yes"});
+  EXPECT_EQ(parameters()["dedup_window_ns"], 0);
+  EXPECT_THAT(refused(2, {"station", "edit", "billing/orders", "--dedup-entries", "2048"}),
+              HasSubstr("dedup-entries"));
+}
+
 TEST_F(StationTool, ShowsPartitionsTogetherAndEachForItself) {
   told({"station", "add", "orders", "--ring=64KiB", "--partitions=4"});
   told({"produce", "orders", "--quiet"}, "a\nb\nc\nd\ne\n");

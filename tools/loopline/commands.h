@@ -23,9 +23,10 @@ struct StationAddArguments {
   std::string when_full;    // block | reject | drop-oldest
   std::string evict_after;  // off | 5s
   std::string timestamp;    // precise | coarse | off
-  std::string mode;         // 0660
-  std::string owner;        // user:group
-  std::string storage;      // memory | file
+  std::string dedup_window, dedup_entries;
+  std::string mode;     // 0660
+  std::string owner;    // user:group
+  std::string storage;  // memory | file
   std::string segment;
   std::string retention_age, retention_messages, retention_bytes;  // or off
   std::string flush;                                               // group-commit | 5ms
@@ -50,7 +51,7 @@ struct FactoryArguments {
   std::string name;
   // By the keys of its file; an empty value was not said.
   std::string storage, ring, partitions, max_message, exclusive, when_full, evict_after;
-  std::string timestamp, mode, owner;
+  std::string timestamp, dedup_window, dedup_entries, mode, owner;
   std::string quota_memory, quota_stations;
 };
 

@@ -18,6 +18,10 @@ void declare_settings(Verb& verb, FactoryArguments& arguments) {
       .option("--when-full WORD", arguments.when_full, "block (default), reject or drop-oldest")
       .option("--evict-after TIME", arguments.evict_after, "off (default), or such as 250ms")
       .option("--timestamp WORD", arguments.timestamp, "precise (default), coarse or off")
+      .option("--dedup-window TIME", arguments.dedup_window,
+              "for how long an id is known again: off, or up to 24h (default 2m)")
+      .option("--dedup-entries NUMBER", arguments.dedup_entries,
+              "ids known at once, a power of two (default 65536)")
       .option("--mode MODE", arguments.mode, "permissions of its rings, in octal (default 0660)")
       .option("--owner USER", arguments.owner, "or user:group; only root gives files away")
       .option("--quota-memory SIZE", arguments.quota_memory, "shared memory of all its rings")

@@ -25,6 +25,11 @@ void declare_add(Noun& station, StationAddArguments& arguments) {
               "detach a consumer that holds a full ring for so long (default off)")
       .option("--timestamp WORD", arguments.timestamp,
               "precise (default), coarse or off: of each message")
+      .option("--dedup-window TIME", arguments.dedup_window,
+              "a message with an id published within it is not published again; off, or up to 24h "
+              "(default 2m)")
+      .option("--dedup-entries NUMBER", arguments.dedup_entries,
+              "ids known at once, a power of two (default 65536); who comes with more waits")
       .option("--mode MODE", arguments.mode, "permissions of its files, in octal (default 0660)")
       .option("--owner USER", arguments.owner, "or user:group (default you)")
       .option("--storage WORD", arguments.storage,
@@ -57,6 +62,7 @@ void declare_edit(Noun& station, StationEditArguments& arguments) {
       .option("--when-full WORD", arguments.to.when_full, "block or reject")
       .option("--evict-after TIME", arguments.to.evict_after, "off, or such as 250ms")
       .option("--timestamp WORD", arguments.to.timestamp, "precise, coarse or off")
+      .option("--dedup-window TIME", arguments.to.dedup_window, "off, or such as 10m")
       .option("--mode MODE", arguments.to.mode, "permissions, such as 0660")
       .option("--owner USER", arguments.to.owner, "or user:group; only root gives files away")
       .option("--segment SIZE", arguments.to.segment, "of segments to come, 64KiB to 1GiB")

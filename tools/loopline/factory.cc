@@ -27,6 +27,8 @@ std::vector<std::pair<const char*, const std::string*>> given(const FactoryArgum
       {"when-full", &arguments.when_full},
       {"evict-after", &arguments.evict_after},
       {"timestamp", &arguments.timestamp},
+      {"dedup-window", &arguments.dedup_window},
+      {"dedup-entries", &arguments.dedup_entries},
       {"mode", &arguments.mode},
       {"owner", &arguments.owner},
       {"quota.memory", &arguments.quota_memory},
@@ -140,6 +142,8 @@ std::vector<std::pair<std::string, std::string>> effective(const shm::FactorySet
       {"when-full", text_of(built_in.when_full)},
       {"evict-after", "off"},
       {"timestamp", text_of(built_in.timestamp)},
+      {"dedup-window", format_duration(built_in.dedup_window_ns)},
+      {"dedup-entries", std::to_string(built_in.dedup_entries)},
       {"mode", shm::mode_text(built_in.mode)},
       {"owner", "whoever makes the station"}};
   for (const auto& [key, value] : shm::lines_of(settings)) {

@@ -21,6 +21,8 @@ Json defaults_of(const shm::FactorySettings& settings) {
   json["when_full"] = settings.when_full ? Json(text_of(*settings.when_full)) : Json();
   json["evict_after_ns"] = known(settings.evict_after_ns);
   json["timestamp"] = settings.timestamp ? Json(text_of(*settings.timestamp)) : Json();
+  json["dedup_window_ns"] = known(settings.dedup_window_ns);
+  json["dedup_entries"] = known(settings.dedup_entries);
   json["mode"] = settings.mode ? Json(shm::mode_text(*settings.mode)) : Json();
   json["owner"] = known(settings.owner);
   return json;

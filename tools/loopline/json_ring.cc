@@ -22,10 +22,11 @@ Json claim_of(const shm::OpenClaim& claim) {
 }
 
 Json parameters_of(const shm::RingHeader& header) {
-  return {{"storage", shm::word_of(header.storage)}, {"ring", header.capacity},
-          {"partitions", header.partitions},         {"max_message", header.message_max},
-          {"exclusive", header.exclusive != 0},      {"when_full", text_of(header.when_full)},
-          {"evict_after_ns", header.evict_after_ns}, {"timestamp", text_of(header.timestamp)}};
+  return {{"storage", shm::word_of(header.storage)},   {"ring", header.capacity},
+          {"partitions", header.partitions},           {"max_message", header.message_max},
+          {"exclusive", header.exclusive != 0},        {"when_full", text_of(header.when_full)},
+          {"evict_after_ns", header.evict_after_ns},   {"timestamp", text_of(header.timestamp)},
+          {"dedup_window_ns", header.dedup_window_ns}, {"dedup_entries", header.dedup_entries}};
 }
 
 Json station_of(const shm::RingSnapshot& snapshot) {
@@ -80,7 +81,9 @@ Json station_of(const StationOnDisk& disk) {
       {"exclusive", made.exclusive.value_or(false)},
       {"when_full", text_of(made.when_full.value_or(shm::WhenFull::block))},
       {"evict_after_ns", made.evict_after_ns.value_or(0)},
-      {"timestamp", text_of(made.timestamp.value_or(shm::TimestampKind::precise))}};
+      {"timestamp", text_of(made.timestamp.value_or(shm::TimestampKind::precise))},
+      {"dedup_window_ns", made.dedup_window_ns.value_or(shm::RingOptions().dedup_window_ns)},
+      {"dedup_entries", made.dedup_entries.value_or(shm::RingOptions().dedup_entries)}};
   json["created"] = Json();
   json["created_ns"] = 0;
   for (const char* none : {"held_messages", "held_bytes", "producers", "consumers"}) json[none] = 0;

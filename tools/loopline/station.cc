@@ -92,6 +92,11 @@ Result<StationOptions> read_station_options(const StationAddArguments& arguments
   LL_TRY(timestamp, read_timestamp(arguments.timestamp));
   LL_TRY(mode, read_mode(arguments.mode));
   LL_TRY(partitions, read_number("--partitions", arguments.partitions, "a number from 1 to 256"));
+  LL_TRY(dedup_window, read_duration_or_off("--dedup-window", arguments.dedup_window));
+  LL_TRY(dedup_entries, read_number("--dedup-entries", arguments.dedup_entries,
+                                    "a power of two from 1024 to 4194304"));
+  options.dedup_window = dedup_window;
+  options.dedup_entries = dedup_entries;
   options.partitions = partitions;
   options.ring = ring;
   options.max_message = max_message;

@@ -33,6 +33,10 @@ Result<shm::StationEdit> edit_of(const StationOptions& options) {
   if (options.evict_after) {
     edit.evict_after_ns = static_cast<uint64_t>(options.evict_after->count());
   }
+  if (options.dedup_window) {
+    edit.dedup_window_ns = static_cast<uint64_t>(options.dedup_window->count());
+  }
+  edit.dedup_entries = options.dedup_entries;
   if (options.timestamp) edit.timestamp = static_cast<shm::TimestampKind>(*options.timestamp);
   edit.mode = options.mode;
   if (options.owner) {
@@ -54,7 +58,8 @@ bool says_nothing(const shm::StationEdit& edit, const StationOptions& options) {
   const bool has_log = options.segment || options.retention_age || options.retention_messages ||
                        options.retention_bytes || options.flush;
   return !has_log && !edit.capacity && !edit.message_max && !edit.when_full &&
-         !edit.evict_after_ns && !edit.timestamp && !edit.mode && !edit.owner;
+         !edit.evict_after_ns && !edit.timestamp && !edit.mode && !edit.owner &&
+         !edit.dedup_window_ns && !edit.dedup_entries;
 }
 
 Result<shm::Directory> open_directory(Output& out) {
@@ -104,7 +109,8 @@ std::string unfinished_edit(StationRings rings) {
     const bool is_alike =
         header.capacity == first.capacity && header.message_max == first.message_max &&
         header.when_full == first.when_full && header.timestamp == first.timestamp &&
-        header.evict_after_ns == first.evict_after_ns;
+        header.evict_after_ns == first.evict_after_ns &&
+        header.dedup_window_ns == first.dedup_window_ns;
     if (!is_alike) ++others;
   }
   if (others == 0) return "";

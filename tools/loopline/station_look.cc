@@ -175,6 +175,10 @@ void print_info(Output& out, StationRings rings, const StationOnDisk& disk) {
   fact("when-full", text_of(header.when_full));
   fact("evict-after", header.evict_after_ns == 0 ? "off" : format_duration(header.evict_after_ns));
   fact("timestamp", text_of(header.timestamp));
+  fact("dedup-window", header.dedup_window_ns == 0
+                           ? "off"
+                           : fmt::format("{}, {} at once", format_duration(header.dedup_window_ns),
+                                         counted(header.dedup_entries, "id")));
   fact("mode", mode_of(snapshot.path));
   fact("made", utc_text(header.created_ns) + " (" + age_text(header.created_ns) + ")");
   if (out.is_wide()) {
