@@ -153,6 +153,7 @@ void FlushLog::go_on_in_successor() {
   if (!cursor) return fail(cursor.fault());
   cursor_ = std::move(*cursor);
   ring_ = std::move(*next);
+  log_->go_on_in_next_ring();
   if (place_of(cursor_->durable()) != log_->end()) {
     fail(Fault(FaultCode::corrupted, "the next ring of station \"" + source_.name.text() +
                                          "\" begins elsewhere than the one before ended"));

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "log/paths.h"
+#include "log/purge_mark.h"
 #include "log_writer.h"
 
 namespace loopline::io {
@@ -162,6 +163,7 @@ void LogWriter::reload(uint64_t segment_bytes, const Retention& retention) {
   try_again_ns_ = 0;  // what there was no room for may be smaller now
   // What was made ready for the size before.
   if (next_ && next_->bytes != next_bytes() && next_->bytes != segment_bytes) give_up_next();
+  look_for_purge();
 }
 
 void LogWriter::post_name(KnownSegment& known) {
@@ -198,6 +200,45 @@ void LogWriter::post_age(KnownSegment& known, uint64_t now_ns) {
   });
 }
 
+// ---- purges -----------------------------------------------------------------
+
+void LogWriter::go_on_in_next_ring() {
+  if (failed_) return;
+  // One that no batch came to begins here anyway.
+  if (!open_.empty() && open_.back().is_begun) open_.back().is_full = true;
+  look_for_purge();
+}
+
+void LogWriter::look_for_purge() {
+  if (failed_) return;
+  ++purge_looks_;
+  post([disk = &disk_, folder = options_.folder, begin = manifest_.first] {
+    auto found = std::make_shared<Result<PurgeFound>>(load_purge_mark(*disk, folder, begin));
+    return [found](LogWriter& log) {
+      --log.purge_looks_;
+      if (!*found) return log.fail(found->fault());
+      if ((*found)->mark) log.note_purge(*(*found)->mark);
+    };
+  });
+}
+
+void LogWriter::note_purge(const PurgeMark& mark) {
+  const bool is_news = mark.log == options_.id && mark.place.position > purged_.position;
+  if (!is_news) return;
+  purged_ = mark.place;
+  if (end_ == purged_ && !open_.empty() && open_.back().is_begun) open_.back().is_full = true;
+}
+
+// All of the segment is durable and was purged.
+bool LogWriter::is_purged(size_t index) const {
+  const LogPlace end = index + 1 < known_.size() ? known_[index + 1].start : end_;
+  return end.position <= purged_.position && end.position <= durable_.position;
+}
+
+bool LogWriter::is_purge_due() const {
+  return manifest_.first.position < purged_.position && durable_.position >= purged_.position;
+}
+
 // ---- retention --------------------------------------------------------------
 
 uint64_t LogWriter::known_bytes() const {
@@ -218,18 +259,20 @@ bool LogWriter::is_droppable(size_t index, uint64_t bytes_behind, uint64_t now_n
          now_ns - oldest.newest_ns > keep.age_ns;
 }
 
-// How many of the oldest segments may go. Never the last one, none that is not sealed.
+// How many of the oldest segments may go. None that is not sealed, and not the last one, unless all
+// of it was purged.
 size_t LogWriter::droppable(uint64_t now_ns) {
   size_t count = 0;
   uint64_t bytes_behind = known_bytes();
-  while (count + 1 < known_.size()) {
+  for (; count < known_.size(); ++count) {
     KnownSegment& oldest = known_[count];
     bytes_behind -= oldest.bytes;
     if (!oldest.is_sealed || !oldest.is_named) break;
+    if (is_purged(count)) continue;
+    if (count + 1 == known_.size()) break;
     const bool is_unknown = options_.retention.age_ns != 0 && oldest.newest_ns == 0;
     if (is_unknown && !oldest.is_asked) post_age(oldest, now_ns);
     if (!is_droppable(count, bytes_behind, now_ns)) break;
-    ++count;
   }
   return count;
 }
@@ -262,10 +305,15 @@ void LogWriter::post_manifest(size_t drop_count, uint64_t now_ns) {
   for (size_t index = 0; index < drop_count; ++index) {
     (known_[index].is_ours ? spares : dropped).push_back(known_[index].file);
   }
+  const bool drops_all = drop_count == known_.size();
   if (drop_count != 0) {
-    next.first_number = known_[drop_count].number;
-    next.first = known_[drop_count].start;
+    next.first_number = drops_all ? known_.back().number + 1 : known_[drop_count].number;
+    next.first = drops_all ? durable_ : known_[drop_count].start;
+    if (drops_all) next.last_number = 0;
   }
+  // Of what was purged, that which is durable.
+  const LogPlace purged = purged_.position < durable_.position ? purged_ : durable_;
+  if (purged_.position > next.first.position) next.first = purged;
   post([disk = &disk_, folder = options_.folder, next, drop_count, dropped, spares] {
     Manifest stored = next;
     const Status done = store_manifest(*disk, folder, stored);
@@ -301,13 +349,16 @@ void LogWriter::look_after(uint64_t now_ns, bool idle) {
   if (is_writing_manifest_) return;
   const size_t count = droppable(now_ns);
   const bool is_behind = idle && in_flight_.empty() && manifest_.durable != durable_;
-  if (count != 0 || is_behind) post_manifest(count, now_ns);
+  if (count != 0 || is_behind || is_purge_due()) post_manifest(count, now_ns);
 }
 
 bool LogWriter::is_settled() const {
   if (failed_) return in_flight_.empty();
+  const bool is_purging = purge_looks_ != 0 || is_purge_due() ||
+                          (!known_.empty() && is_purged(0)) ||
+                          (!open_.empty() && open_.back().is_full);
   return in_flight_.empty() && open_.size() <= 1 && !is_making_next_ && !is_writing_manifest_ &&
-         manifest_.durable == durable_;
+         manifest_.durable == durable_ && !is_purging;
 }
 
 }  // namespace loopline::io

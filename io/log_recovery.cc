@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "log/paths.h"
+#include "log/purge_mark.h"
 #include "log_writer.h"
 
 namespace loopline::io {
@@ -44,6 +45,7 @@ Status LogWriter::recover(const RingLook& look, uint64_t now_ns) {
     manifest_.first_number = segments.empty() ? recovered_.number + 1 : segments.front().number;
     manifest_.first = segments.empty() ? end_ : segments.front().start;
   }
+  LL_TRY_STATUS(take_over_purge());
   manifest_.log = options_.id;
   manifest_.epoch = recovered_.epoch + 1;
   durable_ = end_;
@@ -52,6 +54,18 @@ Status LogWriter::recover(const RingLook& look, uint64_t now_ns) {
   LL_TRY_STATUS(reopen_last());
   LL_TRY_STATUS(seal_recovered(now_ns));
   return take_over_files();
+}
+
+// What it drops is in recovered_ already, unless the ring has messages before it: they come first.
+Status LogWriter::take_over_purge() {
+  if (recovered_.purged) {
+    manifest_.first = *recovered_.purged;
+    manifest_.first_number = std::max(manifest_.first_number, recovered_.purged_number);
+  }
+  purged_ = manifest_.first;
+  LL_TRY(found, load_purge_mark(disk_, options_.folder, manifest_.first));
+  if (found.mark) note_purge(*found.mark);
+  return ok();
 }
 
 Status LogWriter::check_identity() const {

@@ -31,6 +31,7 @@ void LogWriter::fail(Fault fault) {
 uint64_t LogWriter::room_here() const {
   if (open_.empty()) return 0;
   const OpenSegment& segment = open_.back();
+  if (segment.is_full) return 0;
   const uint64_t left = footer_offset(segment.header.segment_bytes) - segment.offset;
   return left > sizeof(BatchRecord) ? left - sizeof(BatchRecord) : 0;
 }

@@ -69,6 +69,9 @@ class LogWriter {
   LogPlace end() const { return end_; }
   LogPlace durable() const { return durable_; }
   LogPlace begin() const { return manifest_.first; }
+  // Up to where the station was purged, as far as we know; begin() follows when all before it is
+  // durable. Nobody who reads the log sees what is before it.
+  LogPlace purged() const { return purged_; }
   uint64_t epoch() const { return manifest_.epoch; }
   size_t in_flight() const { return in_flight_.size(); }
   // The first error; the log is read-only from then on.
@@ -112,6 +115,11 @@ class LogWriter {
   void reload(uint64_t segment_bytes, const Retention& retention);
   // Nothing is in flight, half-done or due, but for retention.
   bool is_settled() const;
+  // A next ring begins at end(), all before it is durable: so does a next segment, so that a purge
+  // can drop whole ones. And whoever sealed the last ring may have purged it.
+  void go_on_in_next_ring();
+  // Posts a look at the mark of a purge.
+  void look_for_purge();
   // With nothing in flight and chores done: the log says that it was closed. Synchronous.
   Status close(uint64_t now_ns);
 
@@ -164,6 +172,7 @@ class LogWriter {
   Status check_identity() const;
   Status settle_end(const RingAtOpen& ring);
   Status make_durable();
+  Status take_over_purge();
   Status seal_recovered(uint64_t now_ns);
   Status store_manifest_now(uint64_t now_ns, bool is_closed);
   Status reopen_last();
@@ -192,6 +201,9 @@ class LogWriter {
   void post_retire(std::vector<std::string> files, Retired kind);
   void post_punch(const SegmentFacts& facts);
   size_t droppable(uint64_t now_ns);
+  bool is_purged(size_t index) const;
+  void note_purge(const PurgeMark& mark);
+  bool is_purge_due() const;
   bool is_droppable(size_t index, uint64_t bytes_behind, uint64_t now_ns) const;
   void fill_manifest(Manifest& manifest, uint64_t now_ns) const;
   void move_durable();
@@ -205,6 +217,7 @@ class LogWriter {
   Manifest manifest_{};
   LogPlace end_;
   LogPlace durable_;
+  LogPlace purged_;
   uint64_t chain_ = 0;
   uint64_t time_mark_ = 0;
   uint64_t number_ = 0;  // the highest that was ever given to a segment or a file made for one
@@ -217,6 +230,7 @@ class LogWriter {
   bool is_making_next_ = false;
   uint64_t frame_bytes_wanted_ = 0;  // of the frame that waits for the next segment
   bool is_writing_manifest_ = false;
+  uint32_t purge_looks_ = 0;  // posted
   uint64_t try_again_ns_ = 0;
   bool has_leftovers_ = false;  // as far as we know
   uint64_t frames_written_ = 0;

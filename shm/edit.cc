@@ -40,7 +40,8 @@ class Editor {
 
   Status load_all();
   Result<StationChange> edit(const StationEdit& edit);
-  Result<StationChange> purge();
+  Result<StationChange> purge(const OnPurged& on_purged);
+  Status purge_ring(const RingRef& ring, const OnPurged& on_purged, StationChange& change);
   Result<StationChange> preview(const StationEdit& edit);
 
  private:
@@ -284,14 +285,23 @@ bool is_empty(const RingRef& ring) {
   return ring->ring().side_lap(side) < ring->ring().lap(begin.first);
 }
 
-Result<StationChange> Editor::purge() {
+Status Editor::purge_ring(const RingRef& ring, const OnPurged& on_purged, StationChange& change) {
+  Pair from = ring->ring().window_start();
+  if (!is_empty(ring)) {
+    const RingOptions same = options_of(ring->header());
+    LL_TRY_STATUS(prepare(ring, same));
+    LL_TRY_STATUS(seal(ring, same, change));
+    from = ring->ring().control->seal.at.load(std::memory_order_acquire);  // acquire [sealed]
+    from = {from.first + unit_size, from.second + 1};
+  }
+  return on_purged ? on_purged(ring->header(), from) : ok();
+}
+
+Result<StationChange> Editor::purge(const OnPurged& on_purged) {
   StationChange change;
   drop_all_unborn();
   for (auto ring = rings_.rbegin(); ring != rings_.rend(); ++ring) {
-    if (is_empty(*ring)) continue;
-    const RingOptions same = options_of((*ring)->header());
-    Status done = prepare(*ring, same);
-    if (done) done = seal(*ring, same, change);
+    const Status done = purge_ring(*ring, on_purged, change);
     if (done) continue;
     drop_unborn(*ring);
     if (change.rings == 0) return done.fault();
@@ -344,8 +354,9 @@ Result<StationChange> edit_station(const Directory& directory, const StationName
   return under_lock(directory, name, [&](Editor& editor) { return editor.edit(edit); });
 }
 
-Result<StationChange> purge_station(const Directory& directory, const StationName& name) {
-  return under_lock(directory, name, [](Editor& editor) { return editor.purge(); });
+Result<StationChange> purge_station(const Directory& directory, const StationName& name,
+                                    const OnPurged& on_purged) {
+  return under_lock(directory, name, [&](Editor& editor) { return editor.purge(on_purged); });
 }
 
 Result<StationChange> preview_edit(const Directory& directory, const StationName& name,

@@ -18,6 +18,7 @@
 // StationLock keeps editors and removers of one station apart.
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "base/result.h"
@@ -54,7 +55,11 @@ struct StationChange {
 // living exclusive producer), no_space, no_permission, timed_out, closed (removed meanwhile).
 Result<StationChange> edit_station(const Directory& directory, const StationName& name,
                                    const StationEdit& edit);
-Result<StationChange> purge_station(const Directory& directory, const StationName& name);
+// `on_purged` is told of each partition, under the lock, once its ring is sealed: from where on it
+// counts. Its fault ends the purge.
+using OnPurged = std::function<Status(const RingHeader& ring, Pair from)>;
+Result<StationChange> purge_station(const Directory& directory, const StationName& name,
+                                    const OnPurged& on_purged = {});
 
 // What an edit or a purge would leave behind now: is_changed says whether it seals rings at all.
 Result<StationChange> preview_edit(const Directory& directory, const StationName& name,

@@ -41,6 +41,10 @@ struct FlushRun {
 inline Pair durable_of(const Ring& ring) {
   return ring.control->durable.pair.load(std::memory_order_acquire);  // acquire [durable]
 }
+// Where the seal frame of a ring stands; {0, 0}: it has none.
+inline Pair seal_of(const Ring& ring) {
+  return ring.control->seal.at.load(std::memory_order_acquire);  // acquire [sealed]
+}
 // Near the end of what was claimed.
 inline Pair frontier_of(const Ring& ring) {
   return ring.control->hint.pair.load(std::memory_order_acquire);  // acquire [hint]

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "paths.h"
+#include "purge_mark.h"
 
 namespace loopline::io {
 namespace {
@@ -44,6 +45,7 @@ class Examination {
   void use_index(SegmentFacts& facts, const Index& index);
   void add_gap(LogPlace from, LogPlace to, std::string why);
   void end_at(size_t count);
+  Status read_purge();
   void finish();
 
   Disk& disk_;
@@ -52,6 +54,7 @@ class Examination {
   LogFacts log_;
   Expected expected_;
   Cut cut_;
+  std::optional<LogPlace> purged_;  // it counts, and the manifest does not say so yet
   std::string trouble_;  // why the last scan stopped before its segment's end; empty: it did not
   LogPlace proven_;      // the furthest place that anything seen so far says was durable
   size_t proofs_from_ = ~0ul;  // segments from this one on were asked for it
@@ -119,7 +122,9 @@ Status Examination::consider(const std::string& file, const SegmentName& name) {
 Status Examination::tell_apart() {
   LL_TRY(files, disk_.list(folder_));
   for (const std::string& file : files) {
-    if (file == "manifest" || file == "lock") continue;
+    const bool is_known =
+        file == "manifest" || file == "lock" || file == "purged" || file == "purged.making";
+    if (is_known) continue;
     const auto name = parse_segment_name(file);
     if (name) {
       LL_TRY_STATUS(consider(file, *name));
@@ -261,6 +266,9 @@ Status Examination::prove_by_records(const SegmentFacts& facts) {
   // One that was never begun is all zeros: only its first part is read.
   LL_TRY(any, scan.leap(0, proven_, headless_look_bytes));
   if (any) LL_TRY_STATUS(scan.leap(~0ull, proven_));
+  std::string why;
+  LL_TRY(sealed, (*segment)->read_index(why));
+  if (sealed) prove(sealed->footer.end);
   return ok();
 }
 
@@ -416,6 +424,7 @@ void Examination::finish() {
   if (!log_.manifest) return;
   const Manifest& manifest = *log_.manifest;
   if (log_.end == LogPlace{}) log_.end = manifest.durable;
+  log_.time_mark = std::max(log_.time_mark, manifest.time_mark);  // all may have been dropped
   log_.is_closed = manifest.is_closed != 0 && manifest.durable == log_.end && !log_.is_cut;
   if (log_.segments.empty()) return;
   const SegmentFacts& last = log_.segments.back();
@@ -424,6 +433,27 @@ void Examination::finish() {
       last.end_offset == manifest.end_offset || (manifest.end_offset == 0 && last.is_sealed);
   log_.is_closed =
       log_.is_closed && last.number == manifest.last_number && is_its_end && last.end == log_.end;
+}
+
+// ---- what was purged --------------------------------------------------------
+
+Status Examination::read_purge() {
+  LL_TRY(found, load_purge_mark(disk_, folder_, log_.begin));
+  if (!found.damage.empty()) {
+    log_.notes.push_back("the mark of a purge cannot be used (" + found.damage +
+                         "): what it dropped counts again, unless its segments are gone");
+  }
+  if (!found.mark) return ok();
+  if (log_.log && *log_.log != found.mark->log) {
+    log_.notes.push_back("the mark of a purge is another log's");
+    return ok();
+  }
+  const LogPlace place = found.mark->place;
+  const bool is_to_come = options_.durable != LogPlace{} && is_behind(place, options_.durable);
+  if (is_to_come) return ok();
+  log_.log = found.mark->log;
+  purged_ = place;
+  return ok();
 }
 
 Result<LogFacts> Examination::run() {
@@ -437,7 +467,10 @@ Result<LogFacts> Examination::run() {
     log_.notes.push_back("the manifest is missing: what is before message " +
                          std::to_string(oldest.sequence) + " was dropped or is lost");
   }
-  if (log_.manifest || !log_.segments.empty()) prove(options_.durable);
+  LL_TRY_STATUS(read_purge());
+  // A ring that begins where the log was purged proves nothing of what was before it.
+  const bool is_proof = !purged_ || is_behind(options_.durable, *purged_);
+  if (is_proof && (log_.manifest || !log_.segments.empty())) prove(options_.durable);
   size_t first = 0;
   LL_TRY_STATUS(find_beginning(first));
   // Else the walk finds it.
@@ -446,6 +479,7 @@ Result<LogFacts> Examination::run() {
   }
   LL_TRY_STATUS(scan_from(first));
   finish();
+  drop_purged(log_, purged_);
   return std::move(log_);
 }
 

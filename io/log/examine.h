@@ -52,6 +52,10 @@ struct LogFacts {
   std::optional<LogId> log;            // as the manifest says, else the first segment read
   std::vector<SegmentFacts> segments;  // those that count, oldest first
   LogPlace begin;                      // the oldest message that is kept
+  // The station was purged up to here, and the manifest does not say so yet; segments with a
+  // smaller number do not count then.
+  std::optional<LogPlace> purged;
+  uint64_t purged_number = 0;
   LogPlace end;
   uint64_t chain = 0;
   uint64_t time_mark = 0;
@@ -69,7 +73,8 @@ struct LogFacts {
 struct ExamineOptions {
   bool everything = false;  // every batch of every segment; else only what opening needs
   std::function<void(uint64_t done, uint64_t all)> progress;  // in segments
-  // What is known from elsewhere to have been durable: it proves as much as a record does.
+  // What is known from elsewhere to have been durable: it proves as much as a record does. And a
+  // ring goes on to disk from there: a purge that lies behind it does not count yet.
   LogPlace durable = {};
 };
 

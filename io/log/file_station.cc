@@ -1,6 +1,8 @@
 // FileStation: conf and rings made, revived and removed in an order that a death may interrupt.
 #include "file_station.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,9 +12,12 @@
 
 #include "examine.h"
 #include "ledger_fill.h"
+#include "log_reader.h"
 #include "manifest.h"
 #include "paths.h"
 #include "posix_disk.h"
+#include "purge_mark.h"
+#include "shm/base/clock.h"
 #include "shm/file.h"
 #include "shm/station_lock.h"
 
@@ -163,6 +168,69 @@ Status remove_station_everywhere(const shm::Directory& directory, const std::str
   if (has_files) LL_TRY_STATUS(remove_station_files(data, name));
   if (!removed && !was_on_disk && !has_files) return removed.fault();
   return ok();
+}
+
+namespace {
+
+// From where on a log counts, before it is purged.
+Result<LogPlace> beginning_of(const std::string& log, const LogId& id) {
+  auto reader = LogReader::open(posix_disk(), log, id);
+  if (reader) return reader->begin();
+  if (is_absent(reader.fault())) return LogPlace{shm::unit_size, 1};  // nothing was written yet
+  return reader.fault();
+}
+
+// Purges the logs of a station as its rings are sealed.
+class LogPurger {
+ public:
+  LogPurger(std::string data, const shm::StationName& name, const LogId& station)
+      : data_(std::move(data)), name_(name), station_(station) {}
+
+  Status purge(uint32_t partition, Pair from) {
+    const std::string log = log_folder(data_, name_, partition);
+    PurgeMark mark{};
+    mark.log = log_of_partition(station_, partition);
+    mark.place = {from.first, from.second};
+    mark.purged_ns = utc_ns();
+    LL_TRY(begin, beginning_of(log, mark.log));
+    if (begin.sequence >= from.second) return ok();
+    LL_TRY_STATUS(store_purge_mark(posix_disk(), log, mark));
+    messages_ += from.second - begin.sequence;
+    bytes_ += from.first - begin.position;
+    return ok();
+  }
+
+  // Seal frames are no messages.
+  void tell(shm::StationChange& change) const {
+    change.messages = messages_ - std::min<uint64_t>(messages_, change.rings);
+    change.bytes = bytes_ - std::min<uint64_t>(bytes_, change.rings * shm::unit_size);
+    change.is_changed = change.messages != 0 || change.rings != 0;
+  }
+
+ private:
+  std::string data_;
+  const shm::StationName& name_;
+  LogId station_;
+  uint64_t messages_ = 0, bytes_ = 0;
+};
+
+}  // namespace
+
+Result<shm::StationChange> purge_file_station(const shm::Directory& directory,
+                                              const std::string& data,
+                                              const shm::StationName& name) {
+  LL_TRY_STATUS(revive_station(directory, data, name));
+  LL_TRY(conf, read_station_conf(data, name));
+  if (!conf) return Fault(FaultCode::not_found, "station \"" + name.text() + "\" was removed");
+  LogPurger purger(data, name, conf->id);
+  LL_TRY(change, shm::purge_station(directory, name, [&](const shm::RingHeader& ring, Pair from) {
+           return purger.purge(ring.partition, from);
+         }));
+  // Whoever flushes it sees by the conf's time that there is something to look at; if we die before
+  // it, or may not, it finds the marks when it is started next.
+  (void)::utimensat(AT_FDCWD, station_file(data, name).c_str(), nullptr, 0);
+  purger.tell(change);
+  return std::move(change);
 }
 
 }  // namespace loopline::io

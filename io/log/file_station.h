@@ -8,6 +8,7 @@
 #include <string>
 
 #include "shm/directory.h"
+#include "shm/edit.h"
 #include "station_conf.h"
 
 namespace loopline::io {
@@ -33,5 +34,13 @@ Fault conf_missing(const std::string& data, const shm::StationName& name,
 // again. Faults: not_found, and those of Directory::remove_station (then nothing has changed).
 Status remove_station_everywhere(const shm::Directory& directory, const std::string& data,
                                  const shm::StationName& name);
+
+// Messages up to now are gone for whoever reads later, in memory and on disk, once this answers; if
+// it was interrupted they are all there, or all gone, partition by partition. Whoever flushes the
+// station gives their room on disk back. Faults: not_found, those of shm::purge_station and of
+// writing to the logs' folders.
+Result<shm::StationChange> purge_file_station(const shm::Directory& directory,
+                                              const std::string& data,
+                                              const shm::StationName& name);
 
 }  // namespace loopline::io

@@ -66,6 +66,7 @@ LogId log_of_partition(const LogId& station, uint32_t partition) {
 void seal_bytes(SegmentHeader& header) { header.hash = hash_of(header); }
 void seal_bytes(BatchRecord& record) { record.hash = hash_of(record); }
 void seal_bytes(Manifest& manifest) { manifest.hash = hash_of(manifest); }
+void seal_bytes(PurgeMark& mark) { mark.hash = hash_of(mark); }
 
 void write_footer(SegmentFooter footer, std::span<const IndexEntry> entries,
                   std::span<std::byte> block) {
@@ -128,6 +129,17 @@ std::optional<Manifest> read_manifest(std::span<const std::byte> block, std::str
     return {};
   why.clear();
   return manifest;
+}
+
+std::optional<PurgeMark> read_purge_mark(std::span<const std::byte> block, std::string& why) {
+  const auto mark = load_whole<PurgeMark>(block, purge_magic, why);
+  if (!mark) return {};
+  why = version_text(mark->version);
+  if (mark->version != log_version) return {};
+  why = "its numbers make no sense";
+  if (!is_place(mark->place)) return {};
+  why.clear();
+  return mark;
 }
 
 std::optional<Index> read_footer(std::span<const std::byte> blocks, const SegmentHeader& segment,

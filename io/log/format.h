@@ -1,4 +1,4 @@
-// Format: the bytes of a log on disk: segment header, batch, footer, manifest; all little-endian.
+// Format: the bytes of a log on disk: segment, batch, footer, manifest, purge; all little-endian.
 //
 //   a segment, `segment_bytes` long, in blocks of 4 KiB
 //   +----------+----------+---------+---------+--- - - ---+------------------------+
@@ -43,6 +43,7 @@ constexpr uint64_t segment_magic = 0x4d474553'504f4f4c;   // "LOOPSEGM" as bytes
 constexpr uint64_t batch_magic = 0x48435442'504f4f4c;     // "LOOPBTCH"
 constexpr uint64_t footer_magic = 0x544f4f46'504f4f4c;    // "LOOPFOOT"
 constexpr uint64_t manifest_magic = 0x494e414d'504f4f4c;  // "LOOPMANI"
+constexpr uint64_t purge_magic = 0x47525550'504f4f4c;     // "LOOPPURG"
 
 constexpr uint64_t segment_bytes_min = 64u << 10;
 constexpr uint64_t segment_bytes_max = 1u << 30;
@@ -158,6 +159,18 @@ struct Manifest {
 };
 static_assert(sizeof(Manifest) == 144);
 
+// The station was purged: what stands before `place` counts as dropped. A file of its own.
+struct PurgeMark {
+  uint64_t magic;
+  uint64_t hash;
+  uint32_t version;
+  uint32_t unused;  // 0
+  LogId log;
+  LogPlace place;
+  uint64_t purged_ns;  // UTC
+};
+static_assert(sizeof(PurgeMark) == 64);
+
 constexpr uint64_t batches_offset = 2 * block_size;
 constexpr uint64_t index_entries_max(uint64_t segment_bytes) {
   return segment_bytes / index_step + 1;
@@ -188,6 +201,7 @@ constexpr bool is_segment_size(uint64_t bytes) {
 void seal_bytes(SegmentHeader& header);
 void seal_bytes(BatchRecord& record);
 void seal_bytes(Manifest& manifest);
+void seal_bytes(PurgeMark& mark);
 // `footer` with `entries` behind it into `block`, which holds footer_bytes().
 void write_footer(SegmentFooter footer, std::span<const IndexEntry> entries,
                   std::span<std::byte> block);
@@ -199,6 +213,7 @@ std::optional<SegmentHeader> read_header(std::span<const std::byte> block, std::
 std::optional<BatchRecord> read_record(std::span<const std::byte> block,
                                        const SegmentHeader& segment, uint64_t at, std::string& why);
 std::optional<Manifest> read_manifest(std::span<const std::byte> block, std::string& why);
+std::optional<PurgeMark> read_purge_mark(std::span<const std::byte> block, std::string& why);
 struct Index {
   SegmentFooter footer{};
   std::vector<IndexEntry> entries;

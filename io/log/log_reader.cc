@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "paths.h"
+#include "purge_mark.h"
 
 namespace loopline::io {
 namespace {
@@ -79,6 +80,10 @@ Result<bool> LogReader::look() {
   begin_ = is_known            ? manifest->manifest->first
            : segments_.empty() ? LogPlace{shm::unit_size, 1}
                                : segments_.front().start;
+  LL_TRY(purged, load_purge_mark(*disk_, folder_, begin_));
+  const bool is_purged = purged.mark && (!id_ || purged.mark->log == *id_);
+  if (is_purged) id_ = purged.mark->log;
+  if (is_purged) begin_ = purged.mark->place;
   listed_ = std::move(files);
   LL_TRY(is_still, is_as_listed());
   return saw_all && is_still;
@@ -275,7 +280,8 @@ Result<std::optional<LogReader::Step>> LogReader::read(LogPlace upto) {
 // Why there is nothing at at_, after a fresh look.
 Result<LogReader::Step> LogReader::explain(LogPlace upto) {
   if (begin_.position > at_.position) {
-    return gap_to(begin_.position < upto.position ? begin_ : upto, "dropped by retention");
+    return gap_to(begin_.position < upto.position ? begin_ : upto,
+                  "dropped by retention or a purge");
   }
   std::string why = "a segment is missing";
   std::optional<LogPlace> found;

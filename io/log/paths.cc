@@ -65,6 +65,7 @@ std::string log_folder(const std::string& data, const shm::StationName& name, ui
 std::string spares_folder(const std::string& data) { return data + "/spares"; }
 std::string manifest_path(const std::string& log) { return log + "/manifest"; }
 std::string lock_path(const std::string& log) { return log + "/lock"; }
+std::string purge_path(const std::string& log) { return log + "/purged"; }
 
 std::string segment_file_name(const SegmentName& name) {
   std::string text = std::to_string(name.number);

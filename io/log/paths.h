@@ -2,6 +2,7 @@
 //
 //   DATA/stations/FACTORY@STATION/station.conf          its parameters
 //   DATA/stations/FACTORY@STATION/0/manifest, lock       one folder a partition
+//   DATA/stations/FACTORY@STATION/0/purged               from where it counts; purge_mark.h
 //   DATA/stations/FACTORY@STATION/0/12@1056768@4711.segment   number, first position and sequence
 //   DATA/stations/FACTORY@STATION/0/13.segment           ready to be begun, or begun a moment ago
 //   DATA/spares/67108864@5be12f.spare                    dropped segments, to be used again
@@ -29,6 +30,7 @@ std::string log_folder(const std::string& data, const shm::StationName& name, ui
 std::string spares_folder(const std::string& data);
 std::string manifest_path(const std::string& log);
 std::string lock_path(const std::string& log);
+std::string purge_path(const std::string& log);
 
 // What a segment file's name says.
 struct SegmentName {

@@ -163,8 +163,7 @@ LL_EXPORT ll_status ll_station_remove(const char* name, const char* dir, ll_erro
 // producer), INVALID_ARGUMENT, NO_SPACE, NO_PERMISSION.
 LL_EXPORT ll_status ll_station_edit(const char* name, const char* dir,
                                     const ll_station_options* options, ll_error* error);
-// Drops what is in it, for whoever comes later; sequences go on. Status: as above; UNSUPPORTED also
-// of a file station.
+// Drops what is in it, on disk too, for whoever comes later; sequences go on. Status: as above.
 LL_EXPORT ll_status ll_station_purge(const char* name, const char* dir, ll_error* error);
 // Its producers and consumers go on.
 LL_EXPORT void ll_station_close(ll_station* station);

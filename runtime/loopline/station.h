@@ -91,8 +91,9 @@ class LL_EXPORT Station {
   // drop_oldest; a living exclusive producer), invalid_argument, no_space, no_permission.
   static Result<StationChange> edit(std::string_view name, const StationOptions& options,
                                     std::string_view dir = {});
-  // Drops what is in it, for whoever comes later; sequences go on. Consumers that are attached read
-  // on to where it was purged. Faults: not_found, unsupported (as above; a file station), no_space.
+  // Drops what is in it, on disk too, for whoever comes later; sequences go on. Consumers that are
+  // attached may read on to where it was purged. Interrupted, by a power cut too, it drops all or
+  // nothing of a partition. Faults: not_found, unsupported (as above), no_space, no_permission.
   static Result<StationChange> purge(std::string_view name, std::string_view dir = {});
 
   // A handle to publish; one per thread. Faults: too_many, no_permission, closed, timed_out (the

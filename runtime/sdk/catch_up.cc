@@ -61,6 +61,11 @@ Result<bool> CatchUp::begin_behind(const shm::Gap& gap) {
   return true;
 }
 
+Result<std::optional<io::LogPlace>> CatchUp::kept_from() {
+  LL_TRY(found, open_log());
+  return found ? std::optional(log_->begin()) : std::nullopt;
+}
+
 Status CatchUp::begin(From from, shm::Consumer& ring) {
   if (from.kind() == From::Kind::latest) return ok();
   LL_TRY(found, open_log());
@@ -149,6 +154,24 @@ Result<size_t> CatchUp::read(std::span<shm::FrameView> views, shm::Consumer& rin
         break;
     }
   }
+}
+
+From sequence_for_last(From from, const shm::Attached& newest) {
+  if (from.kind() != From::Kind::last) return from;
+  const uint64_t end = shm::frontier_of(newest.ring()).second;
+  return From::sequence(end - std::min(end, from.value()));
+}
+
+Result<std::shared_ptr<shm::Attached>> first_not_purged(
+    std::shared_ptr<shm::Attached> ring, const std::shared_ptr<shm::Attached>& newest,
+    const std::optional<io::LogPlace>& kept_from) {
+  while (kept_from && ring->header().generation < newest->header().generation) {
+    const uint64_t seal = shm::seal_of(ring->ring()).first;
+    if (seal == 0 || seal >= kept_from->position) break;
+    LL_TRY(next, ring->successor());
+    ring = next;
+  }
+  return ring;
 }
 
 }  // namespace loopline

@@ -28,6 +28,8 @@ class CatchUp {
 
   // Whether messages come from the log now.
   bool is_active() const { return active_; }
+  // Where the log begins: what was before it was dropped, or purged; none: there is no log yet.
+  Result<std::optional<io::LogPlace>> kept_from();
   // Decides where a new consumer, whose ring stands at its oldest message, begins; `from` is not
   // `last`. Faults: those of reading the log.
   Status begin(From from, shm::Consumer& ring);
@@ -62,5 +64,12 @@ class CatchUp {
   uint64_t time_min_ = 0;                    // and those older, until the first that is not
   shm::Gap gap_;
 };
+
+// `last`, counted from the end of the newest ring, for who begins in an older one or in the log.
+From sequence_for_last(From from, const shm::Attached& newest);
+// A ring that was purged may still be on its way to disk: what is in it is not for who comes now.
+Result<std::shared_ptr<shm::Attached>> first_not_purged(
+    std::shared_ptr<shm::Attached> ring, const std::shared_ptr<shm::Attached>& newest,
+    const std::optional<io::LogPlace>& kept_from);
 
 }  // namespace loopline

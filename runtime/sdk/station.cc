@@ -327,12 +327,14 @@ Result<StationChange> Station::edit(std::string_view text, const StationOptions&
 Result<StationChange> Station::purge(std::string_view text, std::string_view dir) {
   LL_TRY(name, shm::parse_station_name(text));
   LL_TRY(paths, shm::find_instance(dir));
-  LL_TRY(directory, shm::Directory::open(paths));
-  const auto ring = directory.attach(name, 0, shm::Access::look);
-  if (ring && ring->header().storage == shm::Storage::file) {
-    return Fault(FaultCode::unsupported, "station \"" + name.text() +
-                                             "\" is kept on disk, which a purge does not reach; "
-                                             "let its retention drop messages, or remove it");
+  const std::string data = io::data_folder_of(paths);
+  LL_TRY(on_disk, io::read_station_conf(data, name));
+  LL_TRY(directory, on_disk ? shm::Directory::open_or_create(paths) : shm::Directory::open(paths));
+  io::keep_on_disk(directory, data);
+  LL_TRY_STATUS(check_conf(directory, data, name));
+  if (on_disk) {
+    LL_TRY(purged, io::purge_file_station(directory, data, name));
+    return change_of(purged);
   }
   LL_TRY(change, shm::purge_station(directory, name));
   return change_of(change);
@@ -355,13 +357,6 @@ Result<Producer> Station::producer(const ProducerOptions& options) const {
 }
 
 namespace {
-
-// `last`, counted from the end of the newest ring, for who begins in an older one or in the log.
-From sequence_for_last(From from, const shm::Attached& newest) {
-  if (from.kind() != From::Kind::last) return from;
-  const uint64_t end = shm::frontier_of(newest.ring()).second;
-  return From::sequence(end - std::min(end, from.value()));
-}
 
 // Who asks for as many as there are misses nothing that is not there.
 void forget_gap(CatchUp& log, shm::Consumer& ring) {
@@ -397,7 +392,9 @@ Result<Consumer> Station::consumer(const ConsumerOptions& options) const {
     if (log) {
       wanted.from = sequence_for_last(options.from, *attached);
       LL_TRY(oldest, state_->first_to_read(wanted.from, attached));
-      attached = oldest;
+      LL_TRY(kept_from, log->kept_from());
+      LL_TRY(first, first_not_purged(oldest, attached, kept_from));
+      attached = first;
     }
     LL_TRY(ring, shm::Consumer::open(attached, wanted));
     if (log) LL_TRY_STATUS(log->begin(wanted.from, ring));

@@ -329,6 +329,83 @@ TEST_F(FileStationTest, AnEditOfRetentionAndSegmentsCountsAtOnce) {
   expect_messages(consumer, 4901, 100);
 }
 
+// What is published from now on, by the number it gets; seal frames take numbers too.
+TEST_F(FileStationTest, APurgeDropsWhatIsInTheRingAndOnDisk) {
+  const Station station = open_or_create("orders", options());
+  io::ConfWatch watch(must(shm::Directory::open(instance().paths())), data_);
+  watch.add({"main", "orders"});
+  flush();
+  publish(station, 1, 3000);
+  EXPECT_EQ(must(Station::purge("orders", dir())).messages, 3000u);
+  auto producer = must(station.producer());
+  const uint64_t next = must(producer.publish("new"));
+  EXPECT_EQ(next, 3002u);
+  for (const From where : {From::earliest, From::sequence(5)}) {
+    auto consumer = from(station, where);
+    std::vector<uint64_t> read;
+    while (read.empty()) {
+      must(consumer.poll([&](const Message& message) { read.push_back(message.sequence()); }));
+    }
+    EXPECT_THAT(read, ElementsAreArray({next}));
+  }
+  EXPECT_EQ(watch.poll(*flusher_).size(), 1u);
+  EXPECT_TRUE(test::wait_until([&] { return flusher_->status().at(0).segments <= 1; }));
+  EXPECT_TRUE(test::wait_until([&] { return flusher_->status().at(0).begin.sequence == next; }));
+  EXPECT_EQ(must(Station::purge("orders", dir())).messages, 1u);
+  EXPECT_FALSE(must(Station::purge("orders", dir())).is_changed);
+  watch.poll(*flusher_);
+  EXPECT_TRUE(test::wait_until([&] { return flusher_->status().at(0).segments == 0; }));
+  stop();
+  flush();
+  EXPECT_EQ(must(producer.publish("newer")), 3004u);
+  stop();
+}
+
+// What nobody has brought to disk is gone too, even if the ring never gets there.
+TEST_F(FileStationTest, APurgeWithoutAFlusherOutlivesTheMemory) {
+  std::optional<Station> station = open_or_create("orders", options());
+  flush();
+  publish(*station, 1, 100);
+  stop();
+  {
+    auto producer = must(station->producer());
+    for (uint64_t number = 101; number <= 200; ++number) {
+      must(producer.publish_async(body(number)));
+    }
+  }
+  EXPECT_EQ(must(Station::purge("orders", dir())).messages, 200u);
+  station.reset();
+  lose_memory();
+  const Station again = reopen();
+  flush();
+  auto producer = must(again.producer());
+  const uint64_t next = must(producer.publish("new"));
+  EXPECT_EQ(next, 202u);
+  auto consumer = from(again, From::earliest);
+  uint64_t first = 0;
+  while (first == 0) {
+    must(consumer.poll([&](const Message& message) { first = message.sequence(); }));
+  }
+  EXPECT_EQ(first, next);
+  EXPECT_TRUE(flusher_->status().at(0).gaps.empty());
+  stop();
+}
+
+TEST_F(FileStationTest, APurgedRingGoesToDiskFirstWhenItsFlusherComesLater) {
+  const Station station = open_or_create("orders", options());
+  auto producer = must(station.producer());
+  const Ticket ticket = must(producer.publish_async("old"));
+  EXPECT_EQ(must(Station::purge("orders", dir())).messages, 1u);
+  auto consumer = from(station, From::earliest);
+  EXPECT_EQ(must(consumer.poll([](const Message&) {})), 0u);
+  flush();
+  EXPECT_EQ(must(producer.publish("new")), 3u);
+  const Status durable = producer.wait(ticket, Ack::durable, 20s);
+  EXPECT_TRUE(durable) << durable.fault().message();
+  EXPECT_TRUE(test::wait_until([&] { return flusher_->status().at(0).begin.sequence == 3; }));
+  stop();
+}
+
 TEST_F(FileStationTest, AConfThatCannotBeReadIsToldAndChangesNothing) {
   open_or_create("orders", options());
   io::ConfWatch watch(must(shm::Directory::open(instance().paths())), data_);

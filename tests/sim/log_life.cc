@@ -5,7 +5,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "io/log/log_reader.h"
 #include "io/log/paths.h"
+#include "io/log/purge_mark.h"
 #include "log_reading.h"
 #include "shm/base/hash.h"
 
@@ -19,6 +21,8 @@ constexpr uint32_t storage_depth = 8;
 constexpr uint32_t finish_turns_max = 4000;
 constexpr uint64_t buffer_bytes = 256u << 10;  // of the largest segment an edit makes
 constexpr uint64_t mishaps_max = 6;
+
+bool is_before(LogPlace one, LogPlace other) { return one.position < other.position; }
 
 bool is_segment(const std::string& path) {
   return path.ends_with(".segment") || path.ends_with(".spare");
@@ -69,6 +73,7 @@ void LifeCounts::add(const LifeCounts& other) {
   boundaries += other.boundaries;
   drops += other.drops;
   edits += other.edits;
+  purges += other.purges;
   gaps += other.gaps;
   for (size_t index = 0; index < mishap_count; ++index) mishaps[index] += other.mishaps[index];
   in_flight_max = std::max(in_flight_max, other.in_flight_max);
@@ -147,8 +152,10 @@ void LogLife::check_opened(const io::RingAtOpen& ring) {
                         end.sequence <= station_.head().sequence &&
                         station_.place_of(end.sequence) == end;
   if (!is_known) broke("opened at " + text_of(end) + ", where no message ends");
-  if (log_->begin().position < known.begin.position) {
-    broke("what was dropped is back: the log begins at " + text_of(log_->begin()) + " again");
+  // What was purged and is still on its way from the ring is dropped later.
+  const LogPlace begin = std::max(log_->begin(), log_->purged(), is_before);
+  if (begin.position < known.begin.position) {
+    broke("what was dropped is back: the log begins at " + text_of(begin) + " again");
   }
 }
 
@@ -157,7 +164,7 @@ void LogLife::tell() {
   Known known = marks_.back();
   known.durable = log_->durable();
   known.floor = known.durable;
-  known.begin = log_->begin();
+  known.begin = std::max(known.begin, log_->begin(), is_before);
   known.epoch = log_->epoch();
   known.number = std::max(known.number, number_);
   known.may_miss = known.may_miss || hit_at_;
@@ -315,6 +322,7 @@ void LogLife::finish() {
 void LogLife::turn() {
   if (log_) return step(random_.below(100));
   if (random_.once_in(4)) land_stray();
+  if (random_.once_in(20)) random_.coin() ? purge() : read();
   const bool died = random_.once_in(5) && dies_within([&] { (void)open(); });
   if (died) return kill();
   if (!log_ && !open()) {
@@ -341,7 +349,11 @@ void LogLife::step(uint64_t dice) {
   } else if (dice < 77) {
     move_clock();
   } else if (dice == 77) {
-    random_.once_in(3) ? edit() : move_clock();
+    const uint64_t which = random_.below(6);
+    which == 0   ? edit()
+    : which == 1 ? purge()
+    : which == 2 ? read()
+                 : move_clock();
   } else if (dice == 78) {
     kill();
   } else if (dice == 79) {
@@ -434,6 +446,7 @@ bool LogLife::send() {
   std::byte* const frames = slot.buffer.data() + io::LogWriter::frames_offset;
   for (uint64_t most = std::min(left, random_.between(1, 6)); most > 0; --most, ++sequence) {
     if (batch.bytes + bytes_of(sequence) > room) break;
+    if (batch.count != 0 && is_purge_place(station_.place_of(sequence))) break;
     const Station::Recipe& recipe = station_.recipes[sequence - station_.start.sequence];
     const auto frame = make_frame(station_.place_of(sequence), recipe.body_bytes, recipe.timestamp,
                                   recipe.flavour);
@@ -490,6 +503,8 @@ void LogLife::complete(const io::WriteDone& done) {
   if (done.error != 0 && !log_->failed()) broke("L3: it goes on after an error");
   if (!was_lost && done.error == 0) prove(slot);
   if (!moved) return;
+  const bool is_ring_done = log_->end() == log_->durable() && is_purge_place(log_->end());
+  if (is_ring_done) log_->go_on_in_next_ring();
   number_ = std::max(number_, slot.number);
   // The process may die before the ring is told.
   station_.ring.durable = log_->durable();
@@ -555,6 +570,55 @@ void LogLife::edit() {
   ++counts_.edits;
 }
 
+bool LogLife::is_purge_place(LogPlace place) const {
+  const auto& places = purge_places_;
+  return std::find(places.begin(), places.end(), place) != places.end();
+}
+
+// By a process of its own, whose kill leaves the mark made, renamed, or neither; the ring was
+// sealed at that place before.
+void LogLife::purge() {
+  const LogPlace place = station_.head();
+  purge_places_.push_back(place);
+  const size_t first = disk_.events().size();
+  io::PurgeMark mark{};
+  mark.log = plan_.options.id;
+  mark.place = place;
+  mark.purged_ns = station_.now_ns;
+  bool is_done = false, is_killed = false;
+  const auto store = [&] {
+    is_done = static_cast<bool>(io::store_purge_mark(disk_, plan_.options.folder, mark));
+  };
+  if (random_.once_in(3)) {
+    is_killed = dies_within(store);
+  } else if (!random_.once_in(8)) {  // or before it began
+    store();
+  }
+  if (unsynced_.ends_with("/purged.making")) unsynced_.clear();  // each one is a new file
+  purges_.push_back({first, disk_.events().size()});
+  ++counts_.purges;
+  if (is_done && !is_killed) promise_begin(place);
+  if (log_ && random_.coin()) log_->look_for_purge();
+}
+
+// Somebody reads the log, and is told what was purged: that may not come back.
+void LogLife::read() {
+  const auto reader = io::LogReader::open(disk_, plan_.options.folder);
+  if (!reader) return;
+  LogPlace purged;
+  for (const LogPlace& place : purge_places_) {
+    if (!is_before(reader->begin(), place)) purged = place;
+  }
+  promise_begin(purged);
+}
+
+void LogLife::promise_begin(LogPlace begin) {
+  Known known = marks_.back();
+  known.begin = std::max(known.begin, begin, is_before);
+  marks_.push_back(known);
+  disk_.mark(marks_.size() - 1);
+}
+
 void LogLife::collect() {
   const LogPlace before = log_->begin();
   chores_->collect();
@@ -575,7 +639,8 @@ void LogLife::check_begin(LogPlace before) {
   const LogPlace begin = log_->begin();
   if (begin.position < before.position) broke("the beginning of the log goes back");
   if (begin.position > log_->durable().position) broke("L5: what is not durable is dropped");
-  if (keep.age_ns == 0 && keep.bytes == 0 &&
+  const bool is_purge = !is_before(log_->purged(), begin);
+  if (!is_purge && keep.age_ns == 0 && keep.bytes == 0 &&
       log_->durable().sequence - begin.sequence < keep.messages) {
     broke("retention leaves fewer messages than it should");
   }

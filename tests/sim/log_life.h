@@ -65,7 +65,7 @@ struct Station {
 
 struct LifeCounts {
   uint64_t openings = 0, kills = 0, deaths_within = 0, closings = 0, strays = 0;
-  uint64_t messages = 0, batches = 0, drops = 0, gaps = 0, edits = 0;
+  uint64_t messages = 0, batches = 0, drops = 0, gaps = 0, edits = 0, purges = 0;
   uint64_t boundaries = 0;  // a writer went on from one segment to the next
   uint64_t mishaps[mishap_count] = {};
   size_t in_flight_max = 0;
@@ -95,6 +95,7 @@ class LogLife {
   // Whether a power cut after so many events comes while a log is opened, or retention drops.
   bool is_opening(size_t events) const { return is_within(openings_, events); }
   bool is_dropping(size_t events) const { return is_within(drops_, events); }
+  bool is_purging(size_t events) const { return is_within(purges_, events); }
 
  private:
   static constexpr uint32_t slot_count = 5;
@@ -126,6 +127,10 @@ class LogLife {
   void run_chore();
   void collect();
   void edit();
+  void purge();
+  void read();
+  void promise_begin(io::LogPlace begin);
+  bool is_purge_place(io::LogPlace place) const;
   void land_stray();
   void let_disk_full();
   void move_clock();
@@ -154,7 +159,7 @@ class LogLife {
   LifeCounts counts_;
   std::string wrong_;
   std::optional<Fault> fault_;
-  std::vector<Range> openings_, drops_;
+  std::vector<Range> openings_, drops_, purges_;
   std::optional<Range> manifest_;  // the last one that was stored by a chore
 
   uint64_t mishap_at_ = 0;  // of the disk's operations; 0: none to come
@@ -167,6 +172,7 @@ class LogLife {
   bool was_starved_ = false;
   uint64_t segment_bytes_ = 0;  // as edited last; 0: as planned
   uint64_t number_ = 0;   // Known's
+  std::vector<io::LogPlace> purge_places_;  // of purges, done or not: no batch crosses them
   std::string unsynced_;  // a file whose sync failed
   uint64_t dead_at_ = 0;  // from this operation on the process is dead; 0: it lives
   bool is_dead_ = false;

@@ -10,10 +10,11 @@ namespace {
 
 using io::LogPlace;
 
-void take_frames(const io::BatchRecord& record, std::span<const std::byte> frames,
+// Those before `bound`: of an older batch that crosses it, the rest is the next segment's.
+void take_frames(const io::BatchRecord& record, std::span<const std::byte> frames, uint64_t bound,
                  std::vector<MessageBytes>& messages) {
   LogPlace at = record.start;
-  for (uint32_t index = 0; index < record.count; ++index) {
+  for (uint32_t index = 0; index < record.count && at.position < bound; ++index) {
     const auto frame = io::read_frame(frames.subspan(at.position - record.start.position), at);
     const auto bytes = frames.subspan(at.position - record.start.position, frame->bytes);
     messages.push_back({at, frame->bytes, hash64(bytes)});
@@ -45,7 +46,7 @@ Status take_segment(io::Disk& disk, const std::string& path, const io::SegmentFa
     if (is_stale) continue;
     LL_TRY(frames, segment->bytes(record->offset + sizeof(io::BatchRecord), record->bytes));
     if (!io::check_frames(*record, frames).empty()) continue;
-    take_frames(*record, frames, messages);
+    take_frames(*record, frames, bound, messages);
     position = record->start.position + record->bytes;
     epoch = record->epoch;
     offset = record->offset + io::batch_bytes(record->bytes);
@@ -102,6 +103,10 @@ LogReading read_log(io::Disk& disk, const std::string& folder, const io::Examine
                                       log.facts, bound, log.messages);
     if (!taken) log.wrong = taken.fault().message();
   }
+  // A purge may begin in the midst of a segment.
+  std::erase_if(log.messages, [&](const MessageBytes& message) {
+    return message.at.position < log.facts.begin.position;
+  });
   if (log.wrong.empty()) log.wrong = check_places(log);
   return log;
 }

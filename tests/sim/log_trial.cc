@@ -122,7 +122,8 @@ std::string LogTrial::report() const {
             text(lives_.batches) + " batches, " + text(lives_.in_flight_max) + " in flight, " +
             text(lives_.boundaries) + " times on to the next segment, " + text(lives_.drops) +
             " times dropped, " + text(lives_.gaps) + " gaps met when opening, " +
-            text(lives_.edits) + " edits\n";
+            text(lives_.edits) + " edits, " + text(lives_.purges) +
+            " purges\n";
   return report;
 }
 

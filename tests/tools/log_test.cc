@@ -117,7 +117,24 @@ TEST_F(LogTool, EditsWhatAStationIsRevivedFrom) {
   lose_memory();
   EXPECT_THAT(told({"station", "edit", "kept", "--flush=5ms"}), HasSubstr("edited"));
   EXPECT_EQ(json_told({"station", "info", "kept", "--json"})["parameters"]["ring"], 128 << 10);
-  EXPECT_THAT(refused(1, {"station", "purge", "kept", "--yes"}), HasSubstr("kept on disk"));
+}
+
+TEST_F(LogTool, IsPurgedOnDiskToo) {
+  EXPECT_THAT(refused(2, {"station", "purge", "kept"}),
+              HasSubstr("the 1 message in station \"main/kept\", on disk too, would be dropped"));
+  EXPECT_THAT(told({"station", "purge", "kept", "--yes"}), HasSubstr("is purged: 1 message ("));
+  EXPECT_EQ(told({"consume", "kept"}), "");
+  EXPECT_EQ(told({"station", "purge", "kept"}), "station main/kept is empty: nothing to purge\n");
+  EXPECT_EQ(json_told({"station", "verify", "kept", "--json"})["well"], true);
+  put("two\n");
+  EXPECT_EQ(told({"consume", "kept"}), "two\n");
+  const auto json = json_told({"station", "purge", "kept", "--yes", "--json"});
+  EXPECT_EQ(json["messages_left"], 1);
+  lose_memory();
+  EXPECT_EQ(json_told({"station", "verify", "kept", "--json"})["well"], true);
+  EXPECT_EQ(told({"consume", "kept"}), "");
+  const auto log = json_told({"station", "info", "kept", "--json"})["log"]["partitions"][0];
+  EXPECT_EQ(log["first_sequence"], log["durable_sequence"].get<int>() + 1);
 }
 
 TEST_F(LogTool, TellsWhoFlushesOfAnEdit) {

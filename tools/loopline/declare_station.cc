@@ -107,8 +107,8 @@ void declare_station(CommandLine& line) {
       .station("NAME", purge.name, "the station")
       .flag("--yes,-y", purge.yes, "do not ask")
       .explain(
-          "Sequences go on. Consumers that are attached read to where it was purged. What is on "
-          "disk is dropped by retention alone.")
+          "Sequences go on. Consumers that are attached may read to where it was purged. What is "
+          "on disk goes too, and its room is given back by whoever flushes the station.")
       .examples({"loopline station purge orders"});
 
   auto& verify = line.keep<StationVerifyArguments>();

@@ -150,6 +150,7 @@ void Verification::choose_end() {
 bool Verification::is_refused() const {
   const shm::FlushFacts* ring = ring_log();
   if (ring == nullptr || is_written() || !facts_.manifest) return false;
+  if (facts_.begin == facts_.end) return false;  // it was purged, and the ring is on its way there
   const bool is_of_ring =
       !facts_.segments.empty() && facts_.segments.back().last_ring == log_.ring->header.uuid[0];
   return !is_of_ring && facts_.end.position > ring->durable.first &&
@@ -251,6 +252,7 @@ void Verification::conclude(LogVerdict& verdict) {
   for (const LogGap& gap : gaps) verdict.missing.push_back({gap, file_of(gap)});
   verdict.first = std::max(facts_.begin.sequence, first.sequence);
   verdict.last = upto_.sequence == 0 ? 0 : upto_.sequence - 1;
+  verdict.first = std::min(verdict.first, std::max<uint64_t>(upto_.sequence, 1));
   if (facts_.end == LogPlace{}) verdict.first = log_.ring ? log_.ring->start.second : 1;
   verdict.readable = readable_;
   verdict.batches = batches_;

@@ -1,11 +1,13 @@
 // Station verbs on what is alive: edit, purge.
 #include <fmt/format.h>
 
+#include "io/log/file_station.h"
 #include "json_factory.h"
 #include "shm/base/units.h"
 #include "shm/edit.h"
 #include "shm/owner.h"
 #include "station.h"
+#include "station_disk.h"
 
 namespace loopline::cli {
 namespace {
@@ -19,6 +21,9 @@ std::string left_text(const shm::StationChange& change) {
 // Who still has the rings left behind; nothing when their memory is back.
 std::string readers_text(const shm::StationChange& change) {
   if (change.unreturned_bytes == 0) return "";
+  if (change.readers == 0) {
+    return size_text(change.unreturned_bytes) + " of memory comes back when all of it is on disk";
+  }
   return fmt::format("{} to the end first; {} of memory {} back with the last of them",
                      change.readers == 1 ? "1 consumer reads them"
                                          : counted(change.readers, "consumer") + " read them",
@@ -44,14 +49,6 @@ Result<shm::StationEdit> edit_of(const StationOptions& options) {
     edit.owner = owner;
   }
   return edit;
-}
-
-Fault unpurgeable(const shm::StationName& name) {
-  return {FaultCode::unsupported,
-          "station \"" + name.text() +
-              "\" is kept on disk, which a purge does not reach; let its retention drop messages: "
-              "loopline station edit " +
-              name.text() + " --retention-messages NUMBER; or remove it and make it anew"};
 }
 
 bool says_nothing(const shm::StationEdit& edit, const StationOptions& options) {
@@ -153,28 +150,70 @@ Status station_edit(Output& out, const StationEditArguments& arguments) {
   return ok();
 }
 
-Status station_purge(Output& out, const StationPurgeArguments& arguments) {
-  LL_TRY(viewer, Viewer::open(out.dir()));
-  LL_TRY(name, shm::parse_station_name(arguments.name));
-  LL_TRY(rings, viewer.partitions(arguments.name));
-  if (rings.front().header.storage == shm::Storage::file) return unpurgeable(name);
-  const StationSums sums = sums_of(rings);
-  if (sums.kept != 0) {
-    const std::string many =
-        counted(sums.kept, "message") + " (" + size_text(sums.kept_bytes) + ")";
-    LL_TRY_STATUS(
-        confirm(out, arguments.yes,
-                {fmt::format("the {} in station \"{}\" would be dropped", many, name.text()),
-                 fmt::format("Drop the {} in station {}?", many, name.text()),
-                 "station \"" + name.text() + "\" keeps its messages"}));
+namespace {
+
+// What a purge would drop, in memory or on disk.
+struct Kept {
+  bool is_on_disk = false;
+  uint64_t messages = 0;
+  std::string text;
+};
+
+Result<Kept> kept_by(Output& out, const shm::StationName& name, const std::string& data) {
+  Kept kept;
+  const auto viewer = Viewer::open(out.dir());
+  const auto rings = viewer ? viewer->partitions(name.text())
+                            : Result<std::vector<shm::RingSnapshot>>(viewer.fault());
+  const auto* const header = rings ? &rings->front().header : nullptr;
+  if (header != nullptr && header->storage == shm::Storage::memory) {
+    const StationSums sums = sums_of(*rings);
+    kept.messages = sums.kept;
+    kept.text = counted(sums.kept, "message") + " (" + size_text(sums.kept_bytes) + ")";
+    return kept;
   }
-  LL_TRY(directory, open_directory(out));
-  LL_TRY(change, shm::purge_station(directory, name));
+  const StationOnDisk disk = look_at_disk(data, name, header);
+  if (!disk.damage.empty()) return Fault(FaultCode::corrupted, disk.damage);
+  if (!disk.is_there && !rings) return rings.fault();
+  kept.is_on_disk = true;
+  // What is in the rings and not yet on disk goes too.
+  kept.messages = disk.kept();
+  for (size_t index = 0; rings && index < rings->size(); ++index) {
+    const auto& ring = (*rings)[index];
+    const uint64_t visible = ring.visible.second;
+    if (ring.log) kept.messages += visible - std::min(visible, ring.log->durable.second);
+  }
+  kept.text = counted(kept.messages, "message");
+  return kept;
+}
+
+}  // namespace
+
+Status station_purge(Output& out, const StationPurgeArguments& arguments) {
+  LL_TRY(name, shm::parse_station_name(arguments.name));
+  LL_TRY(data, find_data(out.dir()));
+  LL_TRY(kept, kept_by(out, name, data));
+  if (kept.messages != 0) {
+    const std::string where = kept.is_on_disk ? ", on disk too," : "";
+    LL_TRY_STATUS(confirm(
+        out, arguments.yes,
+        {fmt::format("the {} in station \"{}\"{} would be dropped", kept.text, name.text(), where),
+         fmt::format("Drop the {} in station {}{}?", kept.text, name.text(),
+                     kept.is_on_disk ? ", on disk too" : ""),
+         "station \"" + name.text() + "\" keeps its messages"}));
+  }
+  LL_TRY(purged, Station::purge(name.text(), out.dir()));
+  shm::StationChange change;
+  change.is_changed = purged.is_changed;
+  change.messages = purged.messages;
+  change.bytes = purged.bytes;
+  change.rings = purged.rings;
+  change.readers = purged.readers;
+  change.unreturned_bytes = purged.unreturned_bytes;
   if (out.is_json()) {
     out.line(json_of_purged(name.text(), change));
   } else if (!out.is_quiet()) {
     const std::string readers = readers_text(change);
-    out.line(change.is_changed ? "station " + out.paint(Color::bold, name.text()) +
+    out.line(change.messages != 0 ? "station " + out.paint(Color::bold, name.text()) +
                                      " is purged: " + left_text(change) + " dropped" +
                                      (readers.empty() ? "" : "; " + readers)
                                : "station " + name.text() + " is empty: nothing to purge");
