@@ -118,14 +118,17 @@ void Keeper::look(const shm::StationName& name) {
   // Whatever is open goes on: its messages are none the worse for it.
   if (!conf) return complain(kept, conf.fault());
   if (is_lost) return complain(kept, io::conf_missing(data_, name, nullptr));
+  std::error_code no_matter;
+  const auto conf_time = std::filesystem::last_write_time(io::station_file(data_, name), no_matter);
   if (kept.is_open.empty() || !is_same_station(kept.conf, **conf)) {
     close(kept);
     kept.is_open.assign((*conf)->ring.partitions.value_or(1), false);
     kept.try_again_ns = 0;
     kept.backoff_ns = 0;
-  } else if (!(kept.conf == **conf)) {
-    reload(kept);
+  } else if (kept.conf_time != conf_time || !(kept.conf == **conf)) {
+    reload(kept, !(kept.conf == **conf));
   }
+  kept.conf_time = conf_time;
   kept.conf = **conf;
   if (kept.trouble) kept.trouble.reset();
   const bool is_whole =
@@ -218,11 +221,13 @@ void Keeper::note_opened() {
 }
 
 // What an edit may change of a log counts at once, and the rest is not a log's.
-void Keeper::reload(const Kept& kept) {
+// The flusher looks for purges then, too.
+void Keeper::reload(const Kept& kept, bool is_edited) {
   const auto sources = io::sources_of(directory_, data_, kept.name);
   if (!sources) return;  // looked at again soon
   for (const io::FlushSource& source : *sources) (void)flusher_->reload(source);
-  log_.info("station \"" + kept.name.text() + "\" has other parameters from now on");
+  const char* const what = is_edited ? "has other parameters from now on" : "may have been purged";
+  log_.info("station \"" + kept.name.text() + "\" " + what);
 }
 
 void Keeper::close(Kept& kept) {

@@ -11,6 +11,7 @@
 // opened.
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -66,6 +67,7 @@ class Keeper {
   struct Kept {
     shm::StationName name;
     io::StationConf conf;
+    std::filesystem::file_time_type conf_time;  // a purge touches the conf
     std::vector<bool> is_open;           // by partition
     std::map<uint32_t, Fault> troubles;  // of partitions that are not open
     std::optional<Fault> trouble;        // of the station
@@ -80,7 +82,7 @@ class Keeper {
   void look_for_lost_confs();
   void open_missing(Kept& kept);
   void note_opened();
-  void reload(const Kept& kept);
+  void reload(const Kept& kept, bool is_edited);
   void close(Kept& kept);
   void complain(Kept& kept, const Fault& fault);
   void try_later(Kept& kept);

@@ -13,7 +13,7 @@ namespace {
 
 constexpr uint32_t name_changes = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE;
 constexpr uint32_t root_mask = name_changes | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
-constexpr uint32_t folder_mask = name_changes | IN_ONLYDIR;
+constexpr uint32_t folder_mask = name_changes | IN_ATTRIB | IN_ONLYDIR;  // a purge touches a conf
 constexpr const char* conf_name = "station.conf";
 
 }  // namespace

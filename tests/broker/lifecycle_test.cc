@@ -162,6 +162,16 @@ TEST_F(BrokerLife, AnEditOfWhatTheLogIsToldIsInForceAtOnce) {
   EXPECT_THAT(messages(orders), ElementsAre("one", "two"));
 }
 
+TEST_F(BrokerLife, APurgeGivesItsRoomBack) {
+  const Station orders = add("orders");
+  start();
+  publish(orders, "one");
+  must(Station::purge("orders", instance_.folder()));
+  EXPECT_TRUE(wait_until([&] { return look("orders").facts.segments == 0; }));
+  publish(orders, "two");
+  EXPECT_THAT(messages(orders), ElementsAre("two"));
+}
+
 TEST_F(BrokerLife, AStationThatSomebodyElseFlushesIsTakenOverLater) {
   const Station orders = add("orders");
   auto directory = must(shm::Directory::open(instance_.paths()));
