@@ -3,8 +3,11 @@
 
 #include <cstdio>
 
+#include "perf/broker/beside.h"
+#include "perf/broker/idle.h"
 #include "perf/crowd.h"
 #include "perf/durable/behind.h"
+#include "perf/durable/disk_bench.h"
 #include "perf/durable/durable.h"
 #include "perf/durable/recovery.h"
 #include "perf/harness/environment.h"
@@ -97,6 +100,18 @@ Result<int> measure(Options options, const Cases& cases, const std::vector<std::
   return tally->failures.empty() && tally->kept_count > 0 ? 0 : 1;
 }
 
+// The figures of the disk come last: they end with whole folders being removed.
+Result<int> measure_broker(const Options& options, const std::vector<std::string>& command) {
+  LL_TRY(bench, begin_disk_bench(options, command));
+  LL_TRY(all, cases_beside_a_broker(bench.folder.path() + "/beside"));
+  LL_TRY(cases, select_cases(std::move(all), options));
+  Options beside = options;
+  beside.json_path.clear();
+  LL_TRY(status, measure(beside, cases, command));
+  LL_TRY_STATUS(measure_idle(bench, options));
+  return status;
+}
+
 Result<int> run(const std::vector<std::string>& command) {
   LL_TRY(options, parse_options({command.begin() + 1, command.end()}));
   switch (options.command) {
@@ -111,6 +126,8 @@ Result<int> run(const std::vector<std::string>& command) {
       return measure_behind(options, command);
     case Command::recovery:
       return measure_recovery(options, command);
+    case Command::broker:
+      return measure_broker(options, command);
     case Command::crowd: {
       LL_TRY_STATUS(measure_crowd());
       return 0;

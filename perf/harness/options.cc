@@ -17,6 +17,8 @@ const char* const usage =
                                    NATS, fio and the bare disk; under 8 minutes
   loopline-bench behind [options]  a reader 10 GB behind catches up beside a producer; 2 minutes
   loopline-bench recovery [options] opening logs whose writers were killed; 2 minutes
+  loopline-bench broker [options]  what a broker costs those beside it, and what 1000 idle stations
+                                   cost a broker; 5 minutes
   loopline-bench crowd             200 stations in 4 processes: attaching, and what the idle cost
   loopline-bench link [options]    how far apart the two processors are, for 10 seconds
   loopline-bench list              the benches, sizes and subjects there are
@@ -26,7 +28,7 @@ const char* const usage =
   --subject NAMES      these subjects, such as loopline,spsc
   --repetitions N      runs to keep for each case and distance (7, durable 5; quick: 3 and 2)
   --budget TIME        stop after this time (330s, durable 450s; quick: 28s and 50s)
-  --folder FOLDER      durable, behind, recovery: the disk that this is on (the build folder)
+  --folder FOLDER      all that write to a disk: the one that is meant (the build folder)
   --bytes SIZE         behind: how far, such as 1GiB (10000000000)
   --ring SIZE          bytes of ring each subject gets, a power of two (1MiB)
   --cpus A,B           the two processors (the first two)
@@ -127,6 +129,9 @@ Status set_command(Options& options, const std::string& name) {
   } else if (name == "behind" || name == "recovery") {
     options.command = name == "behind" ? Command::behind : Command::recovery;
     options.schedule.repetitions = 5;
+  } else if (name == "broker") {
+    options.command = Command::broker;
+    options.schedule.budget_ns = 200'000'000'000;
   } else if (name == "crowd") {
     options.command = Command::crowd;
   } else if (name == "link") {
@@ -136,7 +141,7 @@ Status set_command(Options& options, const std::string& name) {
     options.command = Command::list;
   } else {
     return wrong("unknown command " + name +
-                 "; there are ring, durable, behind, recovery, crowd, link and list");
+                 "; there are ring, durable, behind, recovery, broker, crowd, link and list");
   }
   return ok();
 }
@@ -185,7 +190,8 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
   };
   if (has("--help") || has("-h")) return options;
   if (arguments.empty())
-    return wrong("say what to measure: ring, durable, behind, recovery, crowd, link or list");
+    return wrong(
+        "say what to measure: ring, durable, behind, recovery, broker, crowd, link or list");
   LL_TRY_STATUS(set_command(options, arguments.front()));
   // First, so that what is given beside it wins wherever it stands.
   if (has("--quick")) make_quick(options);

@@ -9,7 +9,7 @@
 
 namespace loopline::perf {
 
-enum class Command { ring, durable, behind, recovery, crowd, link, list, help };
+enum class Command { ring, durable, behind, recovery, broker, crowd, link, list, help };
 
 struct Options {
   Command command = Command::help;

@@ -199,10 +199,11 @@ TEST(Options, OfDurableHaveTheirOwnDefaults) {
 
 TEST(Options, SayWhatIsWrong) {
   EXPECT_EQ(refusal({}),
-            "say what to measure: ring, durable, behind, recovery, crowd, link or list");
+            "say what to measure: ring, durable, behind, recovery, broker, crowd, link or list");
   EXPECT_EQ(
       refusal({"disk"}),
-      "unknown command disk; there are ring, durable, behind, recovery, crowd, link and list");
+      "unknown command disk; there are ring, durable, behind, recovery, broker, crowd, link and "
+      "list");
   EXPECT_EQ(refusal({"ring", "--speed", "1"}), "unknown option --speed");
   EXPECT_EQ(refusal({"ring", "--json"}), "--json is unknown, or its value is missing");
   EXPECT_EQ(refusal({"ring", "--cpus", "1,1"}), "--cpus takes two different processors");
