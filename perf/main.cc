@@ -71,19 +71,12 @@ void show_progress(const Tally& tally) {
                format_count(tally.mixed_count + tally.disturbed_count).c_str());
 }
 
-Result<int> measure(Options options, const Cases& cases, const std::vector<std::string>& command) {
-  std::optional<JsonLines> json;
-  if (!options.json_path.empty()) {
-    LL_TRY(created, JsonLines::create(options.json_path));
-    json.emplace(std::move(created));
-  }
+// Who measures has been said.
+Result<int> run_cases(Options options, const Cases& cases, const Environment& environment,
+                      std::optional<JsonLines>& json) {
   LL_TRY(cpus, chosen_cpus(options));
   options.schedule.cpus = cpus;
   LL_TRY(clock, TscClock::calibrate());
-  const Environment environment =
-      describe_environment(command, clock, options.schedule.is_realtime);
-  std::fputs(to_text(environment).c_str(), stdout);
-  if (json) json->write(environment);
   Runner runner(clock, cases, options.schedule);
   const auto kept = [&](const Case& of, Regime regime, const Repetition& repetition) {
     if (json) json->write(of, regime, repetition);
@@ -100,14 +93,30 @@ Result<int> measure(Options options, const Cases& cases, const std::vector<std::
   return tally->failures.empty() && tally->kept_count > 0 ? 0 : 1;
 }
 
+Result<int> measure(const Options& options, const Cases& cases,
+                    const std::vector<std::string>& command) {
+  std::optional<JsonLines> json;
+  if (!options.json_path.empty()) {
+    LL_TRY(created, JsonLines::create(options.json_path));
+    json.emplace(std::move(created));
+  }
+  LL_TRY(clock, TscClock::calibrate());
+  const Environment environment =
+      describe_environment(command, clock, options.schedule.is_realtime);
+  std::fputs(to_text(environment).c_str(), stdout);
+  if (json) json->write(environment);
+  return run_cases(options, cases, environment, json);
+}
+
 // The figures of the disk come last: they end with whole folders being removed.
 Result<int> measure_broker(const Options& options, const std::vector<std::string>& command) {
   LL_TRY(bench, begin_disk_bench(options, command));
   LL_TRY(all, cases_beside_a_broker(bench.folder.path() + "/beside"));
   LL_TRY(cases, select_cases(std::move(all), options));
-  Options beside = options;
-  beside.json_path.clear();
-  LL_TRY(status, measure(beside, cases, command));
+  LL_TRY(clock, TscClock::calibrate());
+  const Environment environment =
+      describe_environment(command, clock, options.schedule.is_realtime);
+  LL_TRY(status, run_cases(options, cases, environment, bench.json));
   LL_TRY_STATUS(measure_idle(bench, options));
   return status;
 }
