@@ -1,7 +1,7 @@
 // Brokers and producers killed again and again while records go to disk: each record that was ever
 // acknowledged is there once and in order, and a retry appends nothing twice.
 //
-//   LL_KILLS=50 LL_RECORDS=1000000 build/dev/bin/tools_test --gtest_filter='Kills.*'    the long form
+//   LL_KILLS=50 LL_RECORDS=1000000 build/dev/bin/tools_test --gtest_filter='Kills.*'
 #include <loopline/loopline.h>
 #include <signal.h>
 
@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <random>
 
 #include "tests/support/must.h"
@@ -68,9 +69,11 @@ class Feed {
   // What it prints goes to a file of its own, as a shell does it.
   void begin() {
     ++life_;
-    const std::string produce = LL_BUILD_BIN_DIR "/loopline produce ledger --quiet --producer feed-" +
-                                std::to_string(number_) + " --print-acked " + input();
-    program_.emplace(Words{"/bin/bash", "-c", "exec " + produce + " > " + output(life_)});
+    const std::string produce = LL_BUILD_BIN_DIR "/loopline produce ledger --quiet --print-acked" +
+                                std::string(" --producer feed-") + std::to_string(number_) + " " +
+                                input();
+    const Words words{"/bin/bash", "-c", "exec " + produce + " > " + output(life_)};
+    program_ = std::make_unique<Program>(words);
   }
   void kill() {
     program_->send(SIGKILL);
@@ -128,7 +131,7 @@ class Feed {
   size_t number_;
   std::string folder_;
   std::vector<std::string> records_;
-  std::optional<Program> program_;
+  std::unique_ptr<Program> program_;
   int life_ = 0;
   uint64_t taken_ = 0;
   std::string wrong_;
@@ -137,7 +140,7 @@ class Feed {
 class Kills : public ToolFixture {
  protected:
   Kills() {
-    told({"station", "add", "ledger", "--storage", "file", "--ring", "256KiB", "--segment", "1MiB"});
+    told({"station", "add", "ledger", "--storage=file", "--ring=256KiB", "--segment=1MiB"});
   }
   void TearDown() override { (void)loopline({"down"}); }
 
