@@ -234,9 +234,9 @@ LogFacts Attached::log_facts() const {
   }
   const LogLine& log = ring_.control->log;
   LogFacts facts;
+  const SeatId flusher = log.flusher.load(std::memory_order_acquire);  // acquire [seat]
   const uint64_t state = log.state.load(std::memory_order_acquire);    // acquire [log]
-  const SeatId flusher = log.flusher.load(std::memory_order_relaxed);  // relaxed: state acquired it
-  const uint64_t error = log.error.load(std::memory_order_relaxed);    // relaxed: likewise
+  const uint64_t error = log.error.load(std::memory_order_relaxed);    // relaxed: state acquired it
   if (state > static_cast<uint64_t>(LogState::failed)) return facts;   // garbage: nobody's
   facts.state = static_cast<LogState>(state);
   facts.error = static_cast<int>(error & 0xfff);

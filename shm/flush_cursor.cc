@@ -80,8 +80,9 @@ Status FlushCursor::take_over() {
   fork_generation_ = fork_generation();
   durable_ = at;
   reader_ = Reader(ring, at);
-  ring.control->log.flusher.store(seat, std::memory_order_relaxed);  // relaxed: state releases it
+  // The state first: what the dead one before us met last is not told as if we had met it.
   set_state(LogState::flushing, 0);
+  ring.control->log.flusher.store(seat, std::memory_order_release);  // release [seat]
   return ok();
 }
 

@@ -15,7 +15,8 @@
 // Happens-before edges, beside those of ring.h
 //   [cursor]   `durable` released behind the reads of a run -> advance acquires it
 //   [durable]  the same store, when the disk has it -> who waits for it
-//   [log]      state released behind error and seat -> who asks why it takes so long
+//   [log]      state released behind error -> who asks why it takes so long
+//   [seat]     the seat released behind the state it begins with -> who loads it before the state
 #pragma once
 
 #include <memory>
