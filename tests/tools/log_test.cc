@@ -119,6 +119,24 @@ TEST_F(LogTool, EditsWhatAStationIsRevivedFrom) {
   EXPECT_EQ(json_told({"station", "info", "kept", "--json"})["parameters"]["ring"], 128 << 10);
 }
 
+TEST_F(LogTool, SaysWhatRetentionTakesNext) {
+  EXPECT_THAT(told({"station", "info", "kept"}),
+              HasSubstr("next to go   there is but one segment, and the one that is written"));
+  for (int count = 0; count < 12; ++count) put(std::string(6000, 'x') + "\n");
+  told({"station", "edit", "kept", "--retention-messages=1000"});
+  const std::string info = told({"station", "info", "kept"});
+  EXPECT_THAT(info, HasSubstr("next to go   messages 1 to "));
+  EXPECT_THAT(info, HasSubstr(" old, go in "));
+  EXPECT_THAT(info, HasSubstr(" more messages\n"));
+  told({"station", "edit", "kept", "--retention-messages=1"});
+  EXPECT_THAT(told({"station", "info", "kept"}), HasSubstr("would go, and nobody flushes it"));
+  const auto json = json_told({"station", "info", "kept", "--json"})["log"]["partitions"][0];
+  EXPECT_EQ(json["next_drop"]["first_sequence"], 1);
+  EXPECT_EQ(json["next_drop"]["due"], true);
+  told({"station", "edit", "kept", "--retention-messages=off", "--retention-age=off"});
+  EXPECT_THAT(told({"station", "info", "kept"}), HasSubstr("nothing is ever dropped"));
+}
+
 TEST_F(LogTool, IsPurgedOnDiskToo) {
   EXPECT_THAT(refused(2, {"station", "purge", "kept"}),
               HasSubstr("the 1 message in station \"main/kept\", on disk too, would be dropped"));

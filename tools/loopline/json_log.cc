@@ -1,6 +1,8 @@
 // JSON of logs on disk.
 #include "json.h"
 #include "json_parts.h"
+#include "next_drop.h"
+#include "shm/base/clock.h"
 
 namespace loopline::cli {
 namespace {
@@ -36,7 +38,18 @@ std::string json_of(const io::FlushStatus& status, const std::string& storage) {
 
 namespace {
 
-Json partition_of(const LogOnDisk& log) {
+Json next_drop_of(const LogOnDisk& log, const io::Retention& retention) {
+  const NextDrop next = next_drop(log, retention, utc_ns());
+  const auto or_null = [](const std::optional<uint64_t>& value) {
+    return value ? Json(*value) : Json();
+  };
+  return {{"first_sequence", next.first_sequence}, {"last_sequence", next.last_sequence},
+          {"newest_ns", next.newest_ns},           {"due", next.is_due},
+          {"in_ns", or_null(next.in_ns)},          {"after_messages", or_null(next.after_messages)},
+          {"after_bytes", or_null(next.after_bytes)}, {"text", next.text}};
+}
+
+Json partition_of(const LogOnDisk& log, const std::optional<io::StationConf>& conf) {
   const bool has_ring = log.ring && log.ring->log;
   Json json = {{"partition", log.partition},
                {"folder", log.folder},
@@ -52,6 +65,7 @@ Json partition_of(const LogOnDisk& log) {
                {"damage", log.damage}};
   for (const io::LogGap& gap : log.facts.gaps) json["gaps"].push_back(gap_of(gap));
   json["ring"] = has_ring ? log_of(*log.ring->log) : Json();
+  json["next_drop"] = conf ? next_drop_of(log, conf->retention) : Json();
   return json;
 }
 
@@ -92,7 +106,7 @@ Json log_of(const StationOnDisk& disk) {
   json["retention_bytes"] = disk.conf ? Json(disk.conf->retention.bytes) : Json();
   json["flush_interval_ns"] = disk.conf ? Json(disk.conf->flush_interval_ns) : Json();
   json["partitions"] = Json::array();
-  for (const LogOnDisk& log : disk.logs) json["partitions"].push_back(partition_of(log));
+  for (const LogOnDisk& log : disk.logs) json["partitions"].push_back(partition_of(log, disk.conf));
   return json;
 }
 

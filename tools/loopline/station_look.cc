@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "json.h"
 #include "log_text.h"
+#include "next_drop.h"
 #include "shm/base/clock.h"
 #include "shm/base/units.h"
 #include "station.h"
@@ -136,6 +137,10 @@ void print_disk(const Output& out, const Fact& fact, const StationOnDisk& disk) 
   if (!disk.conf) return;
   fact("segment", format_size(disk.conf->segment_bytes));
   fact("retention", retention_text(disk.conf->retention));
+  for (const LogOnDisk& log : disk.logs) {
+    const std::string which = disk.logs.size() == 1 ? "" : fmt::format("{}: ", log.partition);
+    fact("next to go", which + next_drop(log, disk.conf->retention, utc_ns()).text);
+  }
   fact("flush", disk.conf->flush_interval_ns == 0 ? "group-commit"
                                                   : format_duration(disk.conf->flush_interval_ns));
 }
