@@ -533,7 +533,9 @@ void LogLife::lay_footer() {
   free_slots_.pop_back();
   slot.is_footer = true;
   slot.is_first = false;
-  slot.durable = log_->durable();
+  io::SegmentFooter footer;
+  std::memcpy(&footer, slot.buffer.data(), sizeof footer);
+  slot.durable = footer.end;  // it says no more of what was durable
   slot.number = number_of(request->file->path());
   slot.issued_after = mishaps_;
   storage_->submit(*request);
@@ -598,6 +600,7 @@ void LogLife::purge() {
   purges_.push_back({first, disk_.events().size()});
   ++counts_.purges;
   if (is_done && !is_killed) promise_begin(place);
+  if (is_killed && random_.coin()) read();
   if (log_ && random_.coin()) log_->look_for_purge();
 }
 
