@@ -188,7 +188,6 @@ class LogWriter {
   bool is_used() const;
   void make_next(uint64_t now_ns);
   void post_next(uint64_t now_ns);
-  void take_next(NextSegment next);
   uint64_t next_bytes() const;
   void give_up_next();
   uint64_t known_bytes() const;

@@ -5,6 +5,7 @@
 
 #include "perf/broker/beside.h"
 #include "perf/broker/idle.h"
+#include "perf/broker/tool.h"
 #include "perf/crowd.h"
 #include "perf/durable/behind.h"
 #include "perf/durable/disk_bench.h"
@@ -111,14 +112,17 @@ Result<int> measure(const Options& options, const Cases& cases,
 // The figures of the disk come last: they end with whole folders being removed.
 Result<int> measure_broker(const Options& options, const std::vector<std::string>& command) {
   LL_TRY(bench, begin_disk_bench(options, command));
-  LL_TRY(all, cases_beside_a_broker(bench.folder.path() + "/beside"));
+  const std::string folder = bench.folder.path() + "/beside";
+  LL_TRY(all, cases_beside_a_broker(folder));
   LL_TRY(cases, select_cases(std::move(all), options));
   LL_TRY(clock, TscClock::calibrate());
   const Environment environment =
       describe_environment(command, clock, options.schedule.is_realtime);
-  LL_TRY(status, run_cases(options, cases, environment, bench.json));
+  const auto status = run_cases(options, cases, environment, bench.json);
+  forget_rings(folder);
+  if (!status) return status.fault();
   LL_TRY_STATUS(measure_idle(bench, options));
-  return status;
+  return *status;
 }
 
 Result<int> run(const std::vector<std::string>& command) {

@@ -213,10 +213,8 @@ Status measure_idle(DiskBench& bench, const Options& options) {
   LL_TRY(idle, instance_in(bench.folder.path() + "/idle"));
   LL_TRY(one, instance_in(bench.folder.path() + "/sealed"));
   Status measured = measure_in(bench, idle, one, options);
-  for (const Instance* instance : {&idle, &one}) {
-    const auto paths = shm::find_instance(instance->dir);
-    if (paths) shm::remove_instance_shm(*paths);
-  }
+  forget_rings(idle.dir);
+  forget_rings(one.dir);
   return measured;
 }
 

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "shm/base/clock.h"
+#include "shm/instance.h"
 
 extern char** environ;
 
@@ -148,6 +149,12 @@ Result<ProcessCost> cost_of(pid_t pid) {
   cost.anonymous_bytes = number_after(status, "RssAnon:") * 1024;
   cost.shared_bytes = number_after(status, "RssShmem:") * 1024;
   return cost;
+}
+
+void forget_rings(const std::string& dir) {
+  const auto paths = shm::find_instance(dir);
+  std::error_code ignored;
+  if (paths) std::filesystem::remove_all(paths->shm, ignored);
 }
 
 uint64_t disk_bytes_below(const std::string& folder) {

@@ -48,6 +48,9 @@ struct ProcessCost {
 };
 Result<ProcessCost> cost_of(pid_t pid);
 
+// All that an instance has in shared memory; nobody is attached any more.
+void forget_rings(const std::string& dir);
+
 // What the files below `folder` take on the disk.
 uint64_t disk_bytes_below(const std::string& folder);
 
