@@ -11,7 +11,7 @@ namespace loopline::io {
 namespace {
 
 constexpr size_t watched_max = bells_max - 1;  // one is the watcher's own
-constexpr uint64_t sleep_max_ns = 60'000'000'000;
+constexpr uint64_t watched_sleep_max_ns = 60'000'000'000;
 
 // Whether it was rung since its ticket was drawn, or is gone.
 bool was_rung(const BellTicket& by) {
@@ -90,7 +90,7 @@ void BellWatch::work(Watcher& mine) {
     if (is_any) shm::ring_if_parked(teller_);
     // Whoever was removed meanwhile may have unmapped its bell: the kernel then refuses, and we
     // look again.
-    sleep_by(bells, monotonic_ns() + sleep_max_ns);
+    sleep_by(bells, monotonic_ns() + watched_sleep_max_ns);
   }
 }
 

@@ -12,7 +12,7 @@
 namespace loopline::io {
 namespace {
 
-constexpr int looks_max = 1000;  // while files are moved faster than they are read
+constexpr int fill_looks_max = 1000;  // while files are moved faster than they are read
 constexpr useconds_t look_us = 1000;
 
 class Filler {
@@ -83,7 +83,7 @@ Status fill_ledger(const shm::Directory& directory, const std::string& data,
   LL_TRY(end, end_of_log(directory, ring));
   LL_TRY_STATUS(log->seek(0));
   Filler filler(ledger, ring.dedup_window_ns);
-  for (int looks = 0; looks < looks_max;) {
+  for (int looks = 0; looks < fill_looks_max;) {
     LL_TRY(step, log->next(end));
     if (step.kind == LogReader::Step::Kind::end) return ok();
     if (step.kind == LogReader::Step::Kind::batch) LL_TRY_STATUS(filler.take(step));
