@@ -142,7 +142,8 @@ class Liars : public FlusherTest {
     }
     Liar liar(must(directory_.attach(named(name), 0, shm::Access::produce)), seed);
     std::atomic<bool> is_over{false};
-    std::thread lying([&] { liar.tell(random.between(1, 300), is_over); });
+    const uint64_t lies = random.between(1, 300);
+    std::thread lying([&] { liar.tell(lies, is_over); });
     go_on_elsewhere();
     if (random.once_in(10)) {
       EXPECT_EQ(::truncate(ring_file(name).c_str(), static_cast<off_t>(64 * random.below(2000))),
