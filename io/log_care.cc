@@ -60,7 +60,8 @@ Status make_segment(Disk& disk, const LogOptions& options, const std::string& pa
 }
 
 // Keeps a file that nobody needs as a spare, or removes it.
-Status retire(Disk& disk, const LogOptions& options, const std::string& file, uint64_t token) {
+// `epoch` and the file's number tell spares of one log apart: who has a taken name is replaced.
+Status retire(Disk& disk, const LogOptions& options, const std::string& file, uint64_t epoch) {
   const std::string path = options.folder + "/" + file;
   const bool may_keep = !options.spares.empty() && file.ends_with(".segment");
   if (may_keep && disk.make_folder(options.spares)) {
@@ -70,7 +71,11 @@ Status retire(Disk& disk, const LogOptions& options, const std::string& file, ui
     // Small ones are made in no time, and would take the place of large ones.
     const bool is_wanted = names && names->size() < spares_max && bytes &&
                            is_segment_size(*bytes) && *bytes >= options.segment_bytes;
-    if (is_wanted) return disk.rename(path, options.spares + "/" + spare_file_name(*bytes, token));
+    const auto name = parse_segment_name(file);
+    if (is_wanted && name) {
+      const uint64_t token = options.id.words[0] ^ (epoch << 32 | name->number);
+      return disk.rename(path, options.spares + "/" + spare_file_name(*bytes, token));
+    }
   }
   return disk.remove(path);
 }
@@ -278,15 +283,13 @@ size_t LogWriter::droppable(uint64_t now_ns) {
 }
 
 void LogWriter::post_retire(std::vector<std::string> files, Retired kind) {
-  const uint64_t token = manifest_.epoch << 32 | number_;
   LogOptions options = options_;
   if (kind != Retired::ours) options.spares.clear();
-  post([disk = &disk_, options, files = std::move(files), token, kind] {
-    uint64_t index = 0;
+  post([disk = &disk_, options, files = std::move(files), epoch = manifest_.epoch, kind] {
     bool all_gone = true;
     // One that cannot be removed is in nobody's way; the next opening tries again.
     for (const std::string& file : files) {
-      const Status gone = retire(*disk, options, file, token ^ options.id.words[0] ^ ++index << 20);
+      const Status gone = retire(*disk, options, file, epoch);
       all_gone = all_gone && gone;
     }
     return [is_clean = all_gone && kind == Retired::leftovers](LogWriter& log) {

@@ -552,17 +552,18 @@ void LogLife::note_names(size_t first) {
   const auto& events = disk_.events();
   const Range range{first, events.size()};
   const std::string prefix = plan_.options.folder + "/";
+  bool is_dropping = false;
   for (size_t index = first; index < events.size(); ++index) {
     const Event& event = events[index];
     if (event.kind == EventKind::write && event.path == prefix + "manifest") manifest_ = range;
+    if (event.has_replaced && is_segment(event.to)) broke("segment " + event.to + " was replaced");
     const bool is_removed = event.kind == EventKind::remove;
     const bool is_spared = event.kind == EventKind::rename && !event.to.starts_with(prefix);
     const bool is_drop = (is_removed || is_spared) && event.path.starts_with(prefix) &&
                          event.path.ends_with(".segment");
-    if (!is_drop) continue;
-    drops_.push_back(range);
-    return;
+    is_dropping = is_dropping || is_drop;
   }
+  if (is_dropping) drops_.push_back(range);
 }
 
 // The station gets segments of another size while it is flushed.

@@ -184,9 +184,11 @@ Status SimDisk::rename(const std::string& from, const std::string& to) {
   }
   LL_TRY_STATUS(check(EventKind::rename, from, "cannot rename "));
   const auto inode = found->second;
+  const bool has_replaced = names_.count(to) != 0;
   names_.erase(found);
   names_[to] = inode;
   Event& event = record(EventKind::rename);
+  event.has_replaced = has_replaced;
   event.file = inode->id;
   event.path = from;
   event.to = to;

@@ -36,7 +36,8 @@ enum class EventKind : uint8_t {
 
 struct Event {
   EventKind kind{};
-  bool is_synced = false;  // of a write: it is durable once done
+  bool is_synced = false;    // of a write: it is durable once done
+  bool has_replaced = false;  // of a rename: there was a file of that name
   uint32_t file = 0;       // which file, whatever it is called
   uint64_t offset = 0;
   uint64_t size = 0;           // of a write or punch; of the file for allocate
