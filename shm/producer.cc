@@ -72,6 +72,8 @@ Status Producer::bind(std::shared_ptr<Attached> attached) {
   claimer_ = Claimer(ring, slot, attached_->header().exclusive != 0);
   body_max_ = attached_->header().message_max;
   timestamp_ = attached_->header().timestamp;
+  generation_ = attached_->header().generation;
+  open_frames_ = 0;
   seat_ = seat;
   thread_key_ = thread_key();
   fork_generation_ = fork_generation();
@@ -92,6 +94,7 @@ Producer& Producer::operator=(Producer&& other) noexcept {
   wait_kind = other.wait_kind;
   attached_ = std::move(other.attached_);
   left_ = std::move(other.left_);
+  before_ = std::move(other.before_);
   claimer_ = other.claimer_;
   mine_ = std::exchange(other.mine_, nullptr);
   bell_ = other.bell_;
@@ -102,6 +105,8 @@ Producer& Producer::operator=(Producer&& other) noexcept {
   seat_ = other.seat_;
   fork_generation_ = other.fork_generation_;
   identity_ = other.identity_;
+  generation_ = std::exchange(other.generation_, no_ring);
+  open_frames_ = std::exchange(other.open_frames_, 0);
   messages_ = other.messages_;
   watch_ = other.watch_;
   bytes_ = other.bytes_;
@@ -124,17 +129,40 @@ uint64_t Producer::now() const {
 }
 
 Status Producer::check_open(const OpenFrame& frame) {
-  if (!frame.open) {
+  if (!frame.is_open()) {
     return Fault(FaultCode::invalid_argument, "this message was committed or aborted already");
   }
-  return ensure_here();
+  if (ring_of(frame)->header().generation != frame.generation) {
+    return Fault(FaultCode::invalid_argument, "this message was not claimed with this producer");
+  }
+  return frame.generation == generation_ ? ensure_here() : ok();
 }
 
 Status Producer::abort(OpenFrame& frame) {
   const OneThread::Use use(one_thread_);
   LL_TRY_STATUS(check_open(frame));
+  if (frame.generation != generation_) return end_before(before_, frame, false, 0);
   claimer_.abort(frame.claim);
   finish(frame);
+  return ok();
+}
+
+const std::shared_ptr<Attached>& Producer::ring_of(const OpenFrame& frame) const {
+  const Producer* handle = this;
+  while (handle->generation_ != frame.generation && handle->before_) handle = handle->before_.get();
+  return handle->attached_;
+}
+
+// Each handle is that of the ring before; `handle`, or one further back, has the frame.
+Status Producer::end_before(std::unique_ptr<Producer>& handle, OpenFrame& frame, bool commits,
+                            uint16_t flags) {
+  if (handle->generation_ != frame.generation) {
+    return end_before(handle->before_, frame, commits, flags);
+  }
+  LL_TRY_STATUS(commits ? handle->commit(frame, flags) : handle->abort(frame));
+  if (handle->open_frames_ != 0) return ok();
+  auto older = std::move(handle->before_);
+  handle = std::move(older);
   return ok();
 }
 
@@ -158,8 +186,18 @@ Status Producer::rebind() {
 Status Producer::follow() {
   LL_TRY(next, attached_->successor());
   std::erase_if(left_, [](const auto& ring) { return !log_gates(ring->ring()); });
-  if (messages_ != 0 && log_gates(attached_->ring())) left_.push_back(attached_);
-  close();
+  const bool has_published = messages_ != 0 || open_frames_ != 0;
+  if (has_published && log_gates(attached_->ring())) left_.push_back(attached_);
+  if (open_frames_ == 0) {
+    close();
+    return bind(std::move(next));
+  }
+  // They are of that ring, and keep its slot: given back, it would be repaired under us.
+  auto handle = std::unique_ptr<Producer>(new Producer(std::move(*this)));
+  attached_ = handle->attached_;  // should bind() fail, the next claim comes here again
+  left_ = std::move(handle->left_);
+  messages_ = bytes_ = 0;
+  before_ = std::move(handle);
   return bind(std::move(next));
 }
 

@@ -30,8 +30,10 @@ struct OpenFrame {
   Claim claim;
   std::byte* body = nullptr;
   uint32_t body_size = 0;
+  uint32_t generation = 0;  // of the ring it is open in; 0: it is not
   uint64_t timestamp = 0;
-  bool open = false;
+
+  bool is_open() const { return generation != 0; }
 };
 
 class Producer {
@@ -69,8 +71,10 @@ class Producer {
   // dead and the frame completed as a filler), invalid_argument (committed or aborted already).
   Status commit(OpenFrame& frame, uint16_t flags) {
     const OneThread::Use use(one_thread_);
-    if (!frame.open || !here()) [[unlikely]]
+    if (frame.generation != generation_ || !here()) [[unlikely]] {
       LL_TRY_STATUS(check_open(frame));
+      if (frame.generation != generation_) return end_before(before_, frame, true, flags);
+    }
     claimer_.commit(frame.claim, pack_meta(frame.body_size, FrameType::message, flags),
                     frame.timestamp);
     finish(frame);
@@ -85,18 +89,25 @@ class Producer {
   // anybody flushes), closed (removed before); unsupported (a memory station), forked, fenced.
   Result<bool> wait_durable(uint64_t end_position, uint64_t deadline_ns);
 
+  // The ring that an open frame stands in: one that was sealed since, or attached().
+  const std::shared_ptr<Attached>& ring_of(const OpenFrame& frame) const;
+
   uint64_t identity() const { return identity_; }
   uint32_t slot() const { return slot_; }
   const std::shared_ptr<Attached>& attached() const { return attached_; }
   WaitKind wait_kind = WaitKind::adaptive;
 
  private:
+  static constexpr uint32_t no_ring = UINT32_MAX;  // no frame has it
+
   Producer() = default;
   Status bind(std::shared_ptr<Attached> attached);
   Status rebind();
   Status follow();
   Status claim_slowly(uint64_t body_size, uint64_t deadline_ns, Claim& claim);
   Status check_open(const OpenFrame& frame);
+  static Status end_before(std::unique_ptr<Producer>& handle, OpenFrame& frame, bool commits,
+                           uint16_t flags);
   Status make_room(uint64_t end, Waiter& waiter);
   Status wait_out(uint64_t end, const Advance& held, Waiter& waiter);
   bool evict(const Advance& held, Waiter& waiter);
@@ -105,14 +116,16 @@ class Producer {
   Fault full_log_fault(const Waiter& waiter, const LogFacts& log) const;
   Status check_log(const Advance& held) const;
   std::shared_ptr<Attached> published_in(uint64_t end_position) const;
-  void open_frame(uint64_t body_size, OpenFrame& frame) const {
+  void open_frame(uint64_t body_size, OpenFrame& frame) {
+    ++open_frames_;
     frame.timestamp = timestamp_ == TimestampKind::off ? 0 : now();
     frame.body = claimer_.ring().at(frame.claim.position) + frame_header_size;
     frame.body_size = static_cast<uint32_t>(body_size);
-    frame.open = true;
+    frame.generation = generation_;
   }
   void finish(OpenFrame& frame) {
-    frame.open = false;
+    --open_frames_;
+    frame.generation = 0;
     if (somebody_parked(*bell_)) [[unlikely]]
       ring_readers(attached_->ring());
   }
@@ -131,6 +144,8 @@ class Producer {
 
   std::shared_ptr<Attached> attached_;
   std::vector<std::shared_ptr<Attached>> left_;  // rings we published in, not yet all on disk
+  // The handle on a sealed ring that was left with frames still open; it ends with the last one.
+  std::unique_ptr<Producer> before_;
   Claimer claimer_;
   ProducerSlot* mine_ = nullptr;
   BellLine* bell_ = nullptr;
@@ -141,6 +156,8 @@ class Producer {
   SeatId seat_ = nobody;
   uint64_t fork_generation_ = 0;
   uint64_t identity_ = 0;
+  uint32_t generation_ = no_ring;
+  uint32_t open_frames_ = 0;
   uint64_t messages_ = 0, bytes_ = 0;
   EvictionWatch watch_;
   OneThread one_thread_;

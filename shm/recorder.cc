@@ -195,7 +195,8 @@ Result<bool> Recorder::append(Producer& producer, const RecordedMessage& message
 // From the claim to the entry.
 Status Recorder::finish(Producer& producer, OpenFrame& frame, const Flight& flight,
                         uint16_t flags) {
-  auto& recorded = producer.attached()->ring().control->recorded;
+  const auto ring = producer.ring_of(frame);  // which the commit may let go of
+  auto& recorded = ring->ring().control->recorded;
   // If we die from here on: settle() finds out whether it was committed.
   recorded.store(flight.position, std::memory_order_release);  // release [recorded]
   ledger_->announce(flight);
@@ -206,7 +207,7 @@ Status Recorder::finish(Producer& producer, OpenFrame& frame, const Flight& flig
   return ok();
 }
 
-// A slot may be of a ring that was sealed since: its frame stands before the seal and counts.
+// A frame may be of a ring that was sealed since: it stands before the seal and counts.
 Result<Recorded> Recorder::commit_locked(Producer& producer, OpenFrame& frame,
                                          const ExtensionFields& fields) {
   const LockGuard guard(ledger_->mutex(), ledger_->lock(lock_deadline(0)));
@@ -223,7 +224,7 @@ Result<Recorded> Recorder::commit_locked(Producer& producer, OpenFrame& frame,
   }
   if (marks.producer) write_stamp(*marks.producer, frame.body);
   const Flight flight{marks,
-                      attached.header().generation,
+                      frame.generation,
                       frame.claim.position,
                       {frame.claim.sequence, frame.claim.position + frame.claim.bytes},
                       now_ns};
@@ -235,7 +236,7 @@ Result<Recorded> Recorder::commit(Producer& producer, OpenFrame& frame,
                                   const ExtensionFields& fields) {
   LL_TRY_STATUS(producer.attend());
   auto recorded = commit_locked(producer, frame, fields);
-  if (frame.open) LL_TRY_STATUS(producer.abort(frame));
+  if (frame.is_open()) LL_TRY_STATUS(producer.abort(frame));
   return recorded;
 }
 

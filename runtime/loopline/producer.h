@@ -132,7 +132,7 @@ class LL_EXPORT Slot {
  private:
   friend class Producer;
   struct alignas(8) Frame {  // an open frame of the ring, see shm/producer.h
-    std::byte bytes[64];
+    std::byte bytes[56];
   };
   Status end(bool commits);
   // Null: committed, aborted or moved from. Odd: a ProducerState, of a message that is looked up.

@@ -251,7 +251,7 @@ class Visit {
 
   void open_frame(uint32_t body, uint64_t deadline_ns) {
     if (!producer_) return;
-    if (frame_.open) (void)producer_->abort(frame_);
+    if (frame_.is_open()) (void)producer_->abort(frame_);
     frame_ = {};
     if (!producer_->claim(body, deadline_ns, frame_)) return;
     const shm::Ring& ring = producer_->attached()->ring();

@@ -8,6 +8,7 @@
 #include "child.h"
 #include "named_station.h"
 #include "ring_fixture.h"
+#include "shm/recorder.h"
 
 namespace loopline::shm {
 namespace {
@@ -457,6 +458,68 @@ TEST(SealHalfMade, IsFinishedByWhoeverJoins) {
   }
 }
 
+// ---- frames that are open at the seal ---------------------------------------
+
+// Their ring is the one that was left; committed into the new one they would write over its bytes.
+TEST(SealWithOpenFrames, LetsEachBeCommittedWhereItStands) {
+  const NamedStation station;
+  Producer producer = station.producer();
+  Consumer consumer = station.lossless();
+  OpenFrame one = open(producer, "one"), two = open(producer, "two");
+  station.seal();
+  OpenFrame three = open(producer, "three");  // follows
+  station.seal();
+  OpenFrame four = open(producer, "four");
+  EXPECT_EQ(producer.ring_of(one)->header().generation, 1u);
+  EXPECT_EQ(producer.ring_of(three)->header().generation, 2u);
+  must(producer.commit(four, 0));
+  must(producer.commit(two, 0));
+  must(producer.commit(three, 0));
+  EXPECT_EQ(read(consumer), texts()) << "the oldest is still open";
+  must(producer.commit(one, 0));
+  EXPECT_EQ(code_of(producer.commit(one, 0)), FaultCode::invalid_argument);
+  EXPECT_EQ(read(consumer), texts("one", "two", "three", "four"));
+}
+
+TEST(SealWithOpenFrames, KeepsTheSlotThereUntilTheLastIsEnded) {
+  const NamedStation station;
+  const auto old = station.attach();
+  Producer producer = station.producer();
+  OpenFrame one = open(producer, "one"), two = open(producer, "two");
+  station.seal();
+  write(producer, "three");
+  const auto& owner = old->ring().producers[producer.slot()].owner;
+  must(producer.commit(one, 0));
+  EXPECT_NE(owner.load(std::memory_order_acquire), nobody);
+  Producer moved = std::move(producer);
+  must(moved.abort(two));
+  EXPECT_EQ(owner.load(std::memory_order_acquire), nobody);
+  EXPECT_EQ(write(moved, "four"), 5u);  // a seal takes a number
+}
+
+TEST(SealWithOpenFrames, AreCommittedOnceEachWhenTheyAreRecorded) {
+  const NamedStation station;
+  Producer producer = station.producer();
+  Recorder recorder = must(Recorder::open(producer.attached(), 0));
+  ExtensionFields fields;
+  fields.id = "again";
+  const auto claim = [&] {
+    const auto size = must(extension_size(fields));
+    OpenFrame frame;
+    must(producer.claim(size, 0, frame));
+    write_extension(fields, size, frame.body);
+    return frame;
+  };
+  OpenFrame one = claim();
+  station.seal();
+  OpenFrame two = claim();
+  EXPECT_FALSE(must(recorder.commit(producer, one, fields)).is_duplicate);
+  const Recorded second = must(recorder.commit(producer, two, fields));
+  EXPECT_TRUE(second.is_duplicate);
+  EXPECT_EQ(second.place.sequence, 1u);
+  EXPECT_FALSE(one.is_open() || two.is_open());
+}
+
 // ---- foreign bytes ---------------------------------------------------------
 
 TEST(SealGarbage, ASealThatNamesItsOwnRingOrAnOlderOneIsRefused) {
@@ -475,7 +538,6 @@ TEST(SealGarbage, AForgedSealFrameDoesNotEndARingThatNobodySealed) {
   Producer producer = station.producer();
   Consumer consumer = station.lossless();
   OpenFrame frame = open(producer, "x");
-  frame.open = false;
   Claimer::complete_frame(producer.attached()->ring(), frame.claim,
                           pack_meta(32, FrameType::seal, 0), 0, 0);
   FrameView views[4];
