@@ -20,6 +20,7 @@ constexpr uint64_t look_every_ns = 1'000'000;
 constexpr uint64_t sleep_max_ns = 1'000'000'000;
 constexpr uint64_t drain_look_ns = 200'000;
 constexpr size_t done_max = 16;
+constexpr size_t openers_max = 16;
 constexpr uint32_t yield_every = 8;
 
 Fault not_flushed(const shm::StationName& name, uint32_t partition) {
@@ -109,6 +110,26 @@ Status Flusher::add(const FlushSource& source) {
     awake_.push_back(log.get());
   });
   return attached;
+}
+
+// An opening waits for four syncs or so, which a journal takes in groups.
+std::vector<Status> Flusher::add_all(std::span<const FlushSource> sources) {
+  std::vector<Status> added(sources.size());
+  std::atomic<size_t> next{0};
+  const auto open_some = [&] {
+    block_file_size_signal();
+    for (;;) {
+      const size_t index = next.fetch_add(1, std::memory_order_relaxed);  // relaxed: a share only
+      if (index >= sources.size()) return;
+      added[index] = add(sources[index]);
+    }
+  };
+  std::vector<std::jthread> openers;
+  for (size_t count = 0; count < std::min(openers_max, sources.size()); ++count) {
+    openers.emplace_back(open_some);
+  }
+  openers.clear();  // joins
+  return added;
 }
 
 std::vector<std::shared_ptr<FlushLog>>::iterator Flusher::find_log(const shm::StationName& name,

@@ -12,14 +12,15 @@
 // thousand of them cost what their bells ring. Of each one is asked once in a while all the same
 // (nine tenths of a second), since who committed may have been killed before he rang.
 //
-// Thread safety: its functions may be called by any thread, one at a time; they wait for the
-// flusher's thread. Killed at any point, it leaves rings whose watermark stands, and logs that the
-// next opening recovers.
+// Thread safety: its functions may be called by any thread, one at a time (`add` by many at once);
+// they wait for the flusher's thread. Killed at any point, it leaves rings whose watermark stands,
+// and logs that the next opening recovers.
 #pragma once
 
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -66,6 +67,8 @@ class Flusher {
 
   // Recovers the log, in the calling thread, and flushes it from now on. Faults: FlushLog::open's.
   Status add(const FlushSource& source);
+  // Many at once, each waiting for its own syncs: what became of each.
+  std::vector<Status> add_all(std::span<const FlushSource> sources);
   // Closes one; not_found when it is not flushed here.
   Status remove(const shm::StationName& name, uint32_t partition);
   // Gives one the parameters of an edited station: retention, segment, flush. Faults: not_found

@@ -16,6 +16,7 @@ namespace {
 
 constexpr uint64_t backoff_min_ns = 1'000'000'000;
 constexpr uint64_t backoff_max_ns = 60'000'000'000;
+constexpr size_t opened_at_once = 32;  // stations, before somebody else may ask for the status
 constexpr auto status_wait = std::chrono::milliseconds(200);
 
 // Whether what is open for `left` is what is to be kept for `right`.
@@ -97,9 +98,12 @@ void Keeper::look_at(const std::set<std::string>& station_folders) {
     const auto name = io::parse_station_folder(folder);
     const std::lock_guard guard(mutex_);  // one at a time: status() comes in between
     if (name && !is_stopped_) look(*name);
+    if (due_.size() >= opened_at_once) open_due();
   }
   const std::lock_guard guard(mutex_);
-  if (!is_stopped_) note_opened();
+  if (is_stopped_) return;
+  open_due();
+  note_opened();
 }
 
 void Keeper::look(const shm::StationName& name) {
@@ -110,6 +114,7 @@ void Keeper::look(const shm::StationName& name) {
     if (found == stations_.end()) return;
     close(found->second);
     stations_.erase(found);
+    due_.erase(name.text());
     log_.info("station \"" + name.text() + "\" was removed: it is kept no more");
     return;
   }
@@ -133,7 +138,7 @@ void Keeper::look(const shm::StationName& name) {
   if (kept.trouble) kept.trouble.reset();
   const bool is_whole =
       std::all_of(kept.is_open.begin(), kept.is_open.end(), [](bool is) { return is; });
-  if (!is_whole && monotonic_ns() >= kept.try_again_ns) open_missing(kept);
+  if (!is_whole && monotonic_ns() >= kept.try_again_ns) due_.insert(name.text());
 }
 
 // Rings that want to go to disk, and nothing on disk knows of them: not passed over in silence.
@@ -176,33 +181,59 @@ void Keeper::try_later(Kept& kept) {
   kept.try_again_ns = monotonic_ns() + kept.backoff_ns;
 }
 
-void Keeper::open_missing(Kept& kept) {
+std::vector<io::FlushSource> Keeper::missing_of(Kept& kept) {
   kept.try_again_ns = 0;
-  const auto sources = io::sources_of(directory_, data_, kept.name);
-  if (!sources) return complain(kept, sources.fault());
-  bool is_whole = true;
-  for (const io::FlushSource& source : *sources) {
-    if (source.partition >= kept.is_open.size()) break;  // its conf changed: looked at again soon
-    if (kept.is_open[source.partition]) continue;
-    const Status added = flusher_->add(source);
-    const auto before = kept.troubles.find(source.partition);
-    if (added) {
-      kept.is_open[source.partition] = true;
-      if (before != kept.troubles.end()) kept.troubles.erase(before);
+  auto sources = io::sources_of(directory_, data_, kept.name);
+  if (!sources) {
+    complain(kept, sources.fault());
+    return {};
+  }
+  std::erase_if(*sources, [&](const io::FlushSource& source) {
+    // More than there were: its conf changed, and is looked at again soon.
+    return source.partition >= kept.is_open.size() || kept.is_open[source.partition];
+  });
+  return std::move(*sources);
+}
+
+void Keeper::note_added(Kept& kept, const io::FlushSource& source, const Status& added) {
+  const auto before = kept.troubles.find(source.partition);
+  if (added) {
+    kept.is_open[source.partition] = true;
+    if (before != kept.troubles.end()) kept.troubles.erase(before);
+    return;
+  }
+  const bool is_new =
+      before == kept.troubles.end() || before->second.message() != added.fault().message();
+  if (is_new) {
+    log_.error("station \"" + kept.name.text() + "\" partition " +
+               std::to_string(source.partition) + " is not kept: " + added.fault().message());
+  }
+  kept.troubles.insert_or_assign(source.partition, added.fault());
+}
+
+// All that are due together: an opening is spent waiting for the disk.
+void Keeper::open_due() {
+  std::vector<io::FlushSource> sources;
+  for (const std::string& name : due_) {
+    for (io::FlushSource& source : missing_of(stations_[name])) {
+      sources.push_back(std::move(source));
+    }
+  }
+  const std::vector<Status> added = flusher_->add_all(sources);
+  for (size_t index = 0; index < sources.size(); ++index) {
+    note_added(stations_[sources[index].name.text()], sources[index], added[index]);
+  }
+  for (const std::string& name : due_) {
+    Kept& kept = stations_[name];
+    if (kept.trouble) continue;
+    if (!kept.troubles.empty()) {
+      try_later(kept);
       continue;
     }
-    is_whole = false;
-    const bool is_new =
-        before == kept.troubles.end() || before->second.message() != added.fault().message();
-    if (is_new) {
-      log_.error("station \"" + kept.name.text() + "\" partition " +
-                 std::to_string(source.partition) + " is not kept: " + added.fault().message());
-    }
-    kept.troubles.insert_or_assign(source.partition, added.fault());
+    kept.backoff_ns = 0;
+    opened_.insert(name);
   }
-  if (!is_whole) return try_later(kept);
-  kept.backoff_ns = 0;
-  opened_.insert(kept.name.text());
+  due_.clear();
 }
 
 // In one go: asking the flusher for each of a thousand stations would take a million answers.
@@ -248,6 +279,7 @@ void Keeper::try_again() {
     if (kept.try_again_ns != 0 && monotonic_ns() >= kept.try_again_ns) due.push_back(kept.name);
   }
   for (const auto& name : due) look(name);
+  open_due();
   note_opened();
 }
 
@@ -285,6 +317,7 @@ size_t Keeper::reopen() {
     const shm::StationName name = kept.name;
     look(name);
   }
+  open_due();
   note_opened();
   return wanted.size();
 }

@@ -80,7 +80,9 @@ class Keeper {
       : directory_(std::move(directory)), data_(std::move(data)), log_(log) {}
   void look(const shm::StationName& name);
   void look_for_lost_confs();
-  void open_missing(Kept& kept);
+  void open_due();
+  std::vector<io::FlushSource> missing_of(Kept& kept);
+  void note_added(Kept& kept, const io::FlushSource& source, const Status& added);
   void note_opened();
   void reload(const Kept& kept, bool is_edited);
   void close(Kept& kept);
@@ -96,6 +98,7 @@ class Keeper {
   std::timed_mutex mutex_;  // guards what follows
   std::unique_ptr<io::Flusher> flusher_;
   std::map<std::string, Kept> stations_;  // by name
+  std::set<std::string> due_;             // to be opened, by name
   std::set<std::string> opened_;          // and not told yet
   std::map<Key, KeptLog::State> told_;
   std::set<std::string> rings_in_memory_;  // paths, known to be of no interest
