@@ -96,9 +96,9 @@ void FlushLog::lose_ring() {
 // Behind the log, whose lock makes us the only flusher.
 Status FlushLog::attach(uint64_t rest_after_ns) {
   rest_after_ns_ = rest_after_ns;
+  const shm::BusGuard guard;  // it may have been cut short since it was opened
   LL_TRY(cursor, shm::FlushCursor::open(ring_));
   cursor_ = std::move(cursor);
-  const shm::BusGuard guard;
   const LogPlace end = log_->durable();
   // The writer before us died between the disk and its word about it.
   while (cursor_->at().first < end.position) {

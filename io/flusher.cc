@@ -333,6 +333,7 @@ void Flusher::sleep() {
 }
 
 void Flusher::run() {
+  shm::guard_this_thread();  // each log asks on its own account, with a guard of its own
   block_file_size_signal();
   slots_ = std::make_unique<FlushSlots>(options_.depth, LogWriter::buffer_bytes(batch_bytes_max));
   uint32_t idle_rounds = 0;

@@ -35,6 +35,10 @@ bool take_spare(Disk& disk, const LogOptions& options, const std::string& path) 
   if (!names) return false;
   for (const std::string& name : *names) {
     if (parse_spare_name(name) != options.segment_bytes) continue;
+    // Others put files there too: one that is not what its name says would end our log.
+    const auto file = disk.open(options.spares + "/" + name, DiskAccess::read);
+    const auto bytes = file ? (*file)->size() : Result<uint64_t>(file.fault());
+    if (!bytes || *bytes != options.segment_bytes) continue;
     if (!disk.rename(options.spares + "/" + name, path)) continue;  // another log was first
     return true;
   }

@@ -58,13 +58,15 @@ bool install() {
 
 }  // namespace
 
-BusGuard::BusGuard() : hits_before_(guarded.hits) {
+BusGuard::BusGuard() : hits_before_(guarded.hits) { guard_this_thread(); }
+
+BusGuard::~BusGuard() { --guarded.depth; }
+
+void guard_this_thread() {
   static const bool is_installed = install();
   LL_CHECK(is_installed);
   ++guarded.depth;
 }
-
-BusGuard::~BusGuard() { --guarded.depth; }
 
 bool BusGuard::was_hit() const { return guarded.hits != hits_before_; }
 

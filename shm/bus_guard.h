@@ -10,6 +10,9 @@
 // goes to whoever had it before us: as a rule the process ends. Guards nest; the handler is
 // installed by the first one in the process, so that nobody who holds none gets one.
 //
+// A thread of ours that works on foreign files all its life is guarded to its very end: what it
+// holds there (its seat among the living) is given back after its function has returned.
+//
 // The road not taken: leaving by siglongjmp leaves locks taken and destructors out.
 //
 // Limit: a page with a robust lock that this thread holds at that very moment is not to be saved.
@@ -32,5 +35,8 @@ class BusGuard {
  private:
   uint64_t hits_before_;
 };
+
+// The calling thread, until it has ended.
+void guard_this_thread();
 
 }  // namespace loopline::shm

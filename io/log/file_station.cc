@@ -132,7 +132,8 @@ Fault conf_missing(const std::string& data, const shm::StationName& name,
                    const shm::RingHeader* ring) {
   uint32_t partitions = ring != nullptr ? ring->partitions : 0;
   std::error_code error;
-  while (ring == nullptr && std::filesystem::exists(log_folder(data, name, partitions), error)) {
+  while (ring == nullptr && partitions < shm::partitions_max &&
+         std::filesystem::exists(log_folder(data, name, partitions), error)) {
     ++partitions;
   }
   std::optional<LogId> id = id_on_disk(log_folder(data, name, 0));

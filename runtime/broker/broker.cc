@@ -140,6 +140,7 @@ void Broker::reap() {
 }
 
 void Broker::run() {
+  shm::guard_this_thread();
   uint64_t next_reap_ns = 0;
   uint64_t next_look_ns = monotonic_ns() + settings_.look_ns;
   while (!is_ending_.load(std::memory_order_acquire)) {  // acquire [ending]

@@ -9,13 +9,12 @@
 
 #include <atomic>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <thread>
 
 #include "flusher_fixture.h"
-#include "shm/bus_guard.h"
 #include "tests/sim/random.h"
+#include "tests/support/ring_liar.h"
 
 namespace loopline::io {
 namespace {
@@ -24,107 +23,6 @@ uint64_t number_in(const char* name, uint64_t otherwise) {
   const char* const text = std::getenv(name);
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
-
-// One client of one ring that has lost its mind.
-class Liar {
- public:
-  Liar(shm::Mapping mapping, uint64_t seed) : mapping_(std::move(mapping)), random_(seed) {}
-
-  void tell(uint64_t count, const std::atomic<bool>& is_over) {
-    const shm::BusGuard guard;
-    for (; count > 0 && !is_over.load(); --count) {
-      lie();
-      if (random_.once_in(8)) shm::ring(mapping_.control().data_bell);
-      if (random_.once_in(40)) ::usleep(200);
-    }
-  }
-
- private:
-  using Word = std::atomic_ref<uint64_t>;
-  static Word word_at(void* base, uint64_t index) {
-    return Word(static_cast<uint64_t*>(base)[index]);
-  }
-
-  uint64_t capacity() const { return mapping_.header().capacity; }
-  uint64_t hint() { return word_at(&mapping_.control().hint, 0).load(); }
-  // A place that might be one.
-  uint64_t place() {
-    const uint64_t near = hint() + 64 * random_.below(64) - 64 * random_.below(64);
-    return random_.coin() ? near : 64 * random_.below(4 * capacity() / 64);
-  }
-  uint64_t value(uint64_t before) {
-    switch (random_.below(8)) {
-      case 0:
-        return 0;
-      case 1:
-        return ~uint64_t{0};
-      case 2:
-        return random_.next();
-      case 3:
-        return before ^ 1ull << random_.below(64);
-      case 4:
-        return before + 64 - 128 * random_.below(2);
-      case 5:
-        return place();
-      case 6:
-        return shm::word_tag(place()) | random_.below(8);
-      default:
-        return random_.below(2000);
-    }
-  }
-  void spoil(void* base, uint64_t words) {
-    Word word = word_at(base, random_.below(words));
-    word.store(value(word.load()));
-  }
-  // All but the lock, whose forger is trusted (shm/README: Limits).
-  void spoil_control() {
-    shm::ControlBlock& control = mapping_.control();
-    void* const lines[] = {&control.hint,       &control.limit,        &control.start,
-                           &control.gate,       &control.durable,      &control.data_bell,
-                           &control.space_bell, &control.durable_bell, &control.seal,
-                           &control.log,        &control.cursor_count, &control.repairs};
-    spoil(lines[random_.below(std::size(lines))], random_.coin() ? 2 : 6);
-  }
-  // A frame that is committed as far as anybody can see, but for one thing or another.
-  void forge_frame() {
-    const uint64_t at = random_.coin() ? hint() : place();
-    if (at % 64 != 0) return;
-    auto* const frame = reinterpret_cast<uint64_t*>(mapping_.data() + (at & (capacity() - 1)));
-    word_at(frame, 1).store(
-        shm::pack_meta(static_cast<uint32_t>(random_.below(random_.coin() ? 200 : ~0u)),
-                       static_cast<shm::FrameType>(random_.below(6)), 0));
-    word_at(frame, 2).store(word_at(&mapping_.control().hint, 1).load() + random_.below(3));
-    word_at(frame, 0).store(shm::word_tag(at) | random_.below(8));
-  }
-  void forge_side() {
-    const uint64_t at = place() & ~63ull;
-    const uint32_t log2 = static_cast<uint32_t>(log2_exact(capacity()));
-    const uint64_t lap = (at >> log2) + random_.below(3);
-    const uint64_t owner = random_.coin() ? random_.below(4) : random_.below(1024);
-    Word word = word_at(mapping_.side(), (at & (capacity() - 1)) / 64);
-    word.store(lap << (13 + log2 - 9) | random_.below(128) << 13 | owner << 2 | random_.below(3));
-  }
-  void lie() {
-    switch (random_.below(7)) {
-      case 0:
-      case 1:
-        return spoil_control();
-      case 2:
-        return spoil(mapping_.producers(), 64 * 16);
-      case 3:
-        return spoil(mapping_.cursors(), 64 * 16);
-      case 4:
-        return forge_side();
-      case 5:
-        return forge_frame();
-      default:
-        return spoil(mapping_.data(), capacity() / 8);
-    }
-  }
-
-  shm::Mapping mapping_;
-  sim::Random random_;
-};
 
 class Liars : public FlusherTest {
  protected:
@@ -140,7 +38,7 @@ class Liars : public FlusherTest {
       for (uint64_t count = random.below(30); count > 0; --count)
         publish(before, random.below(900));
     }
-    Liar liar(must(directory_.attach(named(name), 0, shm::Access::produce)), seed);
+    test::RingLiar liar(must(directory_.attach(named(name), 0, shm::Access::produce)), seed);
     std::atomic<bool> is_over{false};
     const uint64_t lies = random.between(1, 300);
     std::thread lying([&] { liar.tell(lies, is_over); });
