@@ -26,6 +26,7 @@ class Log {
 struct LogOptions {
   LogLevel level = LogLevel::info;
   std::string file;  // empty: stderr, in colour on a terminal
+  bool operator==(const LogOptions&) const = default;
 };
 
 // A file is begun anew at 16 MiB, and the three before it are kept. Faults: those of opening it.

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <charconv>
 #include <filesystem>
+#include <functional>
 
 #include "broker.h"
 #include "hints.h"
@@ -34,7 +35,8 @@ constexpr const char* help_text =
     "\n"
     "settings: dir, storage (auto, io_uring, posix), wait (spin, adaptive, park), look (5s),\n"
     "  drain (5s), log.level (debug, info, warning, error), log.file\n"
-    "signals: SIGTERM, SIGINT: stop; SIGHUP: open again what failed\n";
+    "signals: SIGTERM, SIGINT: stop; SIGHUP: open again what failed, and say in the log what\n"
+    "  became of the settings, which count from the next start\n";
 
 constexpr int no_fd = -1;
 
@@ -89,8 +91,22 @@ sigset_t wanted_signals() {
   return signals;
 }
 
+// What there is to do at once, and what a change of the settings comes to.
+void look_again(Broker& broker, Log& log, const Settings& ours, const Command& command) {
+  log.info("told to look again (SIGHUP): what failed is opened again");
+  broker.reopen();
+  const auto settings = read_settings(command.config, command.sets);
+  if (!settings) {
+    log.error("the settings are wrong by now, and a broker would not start with them: " +
+              settings.fault().message() + "; this one goes on with those it was started with");
+  } else if (*settings != ours) {
+    log.warning("the settings in " + command.config + " are others by now: they count from the " +
+                "next start; for it: loopline down, then loopline up");
+  }
+}
+
 // Until a signal or `stop_fd` says so.
-void serve(Broker& broker, int stop_fd) {
+void serve(Broker& broker, int stop_fd, const std::function<void()>& on_hangup) {
   const sigset_t signals = wanted_signals();
   const shm::File signal_fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
   const uint64_t period_ns = watchdog_period_ns();
@@ -103,7 +119,7 @@ void serve(Broker& broker, int stop_fd) {
     signalfd_siginfo info;
     if (::read(signal_fd.fd(), &info, sizeof info) != sizeof info) continue;
     if (info.ssi_signo != SIGHUP) return;
-    broker.reopen();
+    on_hangup();
   }
 }
 
@@ -115,6 +131,7 @@ void leave_terminal() {
 }
 
 int run_broker(Settings settings, const Command& command) {
+  const Settings as_read = settings;
   int ready_fd = command.ready_fd;
   const auto fail = [&](const Fault& fault) {
     const int status = refuse(fault);
@@ -148,7 +165,7 @@ int run_broker(Settings settings, const Command& command) {
   if (command.is_background) leave_terminal();
   notify_manager("READY=1");
   tell(ready_fd, "ready");
-  serve(**broker, stop_fd.fd());
+  serve(**broker, stop_fd.fd(), [&] { look_again(**broker, **log, as_read, command); });
   notify_manager("STOPPING=1");
   const Status stopped = (*broker)->stop();
   if (!stopped) (*log)->error(stopped.fault().message());
@@ -199,7 +216,7 @@ Result<Command> parse_command(const std::vector<std::string>& words) {
     } else {
       const std::string value =
           equals != std::string::npos ? words[index].substr(equals + 1) : words[++index];
-      if (word == "--config") command.config = value;
+      if (word == "--config") command.config = absolute(value);
       if (word == "--set") command.sets.push_back(value);
       if (word == "--dir") command.sets.push_back("dir=" + absolute(value));
       if (word != "--ready-fd") continue;

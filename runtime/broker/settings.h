@@ -25,6 +25,7 @@ struct Settings {
   uint64_t look_ns = 5'000'000'000;
   uint64_t drain_ns = 5'000'000'000;
   LogOptions log;
+  bool operator==(const Settings&) const = default;
 };
 
 constexpr size_t settings_file_bytes_max = 64u << 10;
