@@ -172,6 +172,31 @@ TEST_F(BrokerLife, APurgeGivesItsRoomBack) {
   EXPECT_THAT(messages(orders), ElementsAre("two"));
 }
 
+// What a ledger knows of before its time it knows from the log (PRODUCT.md: rebuilt from it): ids
+// of purged messages are known for as long as the memory lives, and forgotten with it.
+TEST_F(BrokerLife, PurgedIdsAreKnownUntilAReboot) {
+  const auto is_duplicate = [&](const std::string& id) {
+    auto producer = must(open("orders").producer({.identified = true, .id = 7}));
+    must(producer.publish("x", {.id = id}));
+    return producer.was_duplicate();
+  };
+  add("orders");
+  start();
+  EXPECT_FALSE(is_duplicate("purged"));
+  must(Station::purge("orders", folder()));
+  EXPECT_TRUE(is_duplicate("purged"));
+  EXPECT_FALSE(is_duplicate("kept"));
+  stop();
+  lose_memory();
+  for (const auto& file : std::filesystem::directory_iterator(instance_.paths().shm)) {
+    if (file.path().extension() == ".ledger") std::filesystem::remove(file.path());
+  }
+  start();
+  EXPECT_TRUE(is_duplicate("kept"));
+  EXPECT_FALSE(is_duplicate("purged"));
+  EXPECT_TRUE(is_duplicate("purged"));
+}
+
 TEST_F(BrokerLife, AStationThatSomebodyElseFlushesIsTakenOverLater) {
   const Station orders = add("orders");
   auto directory = must(shm::Directory::open(instance_.paths()));
