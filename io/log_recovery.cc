@@ -61,6 +61,12 @@ Status LogWriter::take_over_purge() {
   if (recovered_.purged) {
     manifest_.first = *recovered_.purged;
     manifest_.first_number = std::max(manifest_.first_number, recovered_.purged_number);
+    if (recovered_.segments.empty()) {
+      // Nor is a number given again that was begun with, though the disk lost the beginning and all
+      // that is left of it, a file, is about to go.
+      manifest_.first_number = std::max(manifest_.first_number, recovered_.number + 1);
+      recovered_.is_closed = false;
+    }
   }
   purged_ = manifest_.first;
   LL_TRY(found, load_purge_mark(disk_, options_.folder, manifest_.first));

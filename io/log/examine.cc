@@ -426,7 +426,11 @@ void Examination::finish() {
   if (log_.end == LogPlace{}) log_.end = manifest.durable;
   log_.time_mark = std::max(log_.time_mark, manifest.time_mark);  // all may have been dropped
   log_.is_closed = manifest.is_closed != 0 && manifest.durable == log_.end && !log_.is_cut;
-  if (log_.segments.empty()) return;
+  if (log_.segments.empty()) {
+    // Nothing may be begun in a file that its writer had begun, and the disk lost.
+    log_.is_closed = log_.is_closed && manifest.last_number == 0;
+    return;
+  }
   const SegmentFacts& last = log_.segments.back();
   // None was open when the last one was full: then its footer says where it ends.
   const bool is_its_end =

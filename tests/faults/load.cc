@@ -110,10 +110,21 @@ std::string Reckoning::take_new(const std::string& text, uint32_t round, const L
   return {};
 }
 
+bool Reckoning::is_promised(const Load& load) const {
+  return std::any_of(producers_.begin(), producers_.end(), [&](uint32_t producer) {
+    return load.tally(producer).acknowledged.load() != 0;
+  });
+}
+
 std::string Reckoning::check(const std::string& dir, const std::string& data, uint32_t round,
                              const Load& load) {
-  const auto facts = must(io::examine(io::posix_disk(), io::log_folder(data, {"main", station_}, 0),
-                                      {.everything = true, .progress = {}}));
+  auto examined = io::examine(io::posix_disk(), io::log_folder(data, {"main", station_}, 0),
+                                    {.everything = true, .progress = {}});
+  // Power went before the log was begun.
+  const bool is_unbegun = examined ? examined->end == io::LogPlace{}
+                                   : examined.fault().code() == FaultCode::not_found;
+  if (is_unbegun && hashes_.empty() && !is_promised(load)) return {};
+  const auto facts = must(std::move(examined));
   if (!facts.gaps.empty()) return "a gap: " + facts.gaps[0].why;
   notes_ += facts.notes.size();
   const uint64_t end = facts.end.sequence, begin = facts.begin.sequence;

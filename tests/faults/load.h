@@ -61,6 +61,7 @@ class Reckoning {
  private:
   std::string take_new(const std::string& text, uint32_t round, const Load& load,
                        std::vector<uint64_t>& next) const;
+  bool is_promised(const Load& load) const;
 
   std::string station_;
   std::vector<uint32_t> producers_;  // who publish into it

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "io/log/manifest.h"
+#include "io/log/purge_mark.h"
 #include "tests/sim/log_maker.h"
 #include "tests/sim/random.h"
 #include "tests/sim/sim_disk.h"
@@ -91,6 +92,37 @@ TEST_F(LogWriterTest, NeverGivesANumberThatCountsAsDropped) {
   EXPECT_EQ((*opened)->room(shm::unit_size, 1), 0u) << "it is made when it is asked for";
   while (chores_.run_one()) chores_.collect();
   EXPECT_THAT(*disk_.list(options_.folder), testing::Contains("8.segment"));
+}
+
+// All was purged, in a segment too whose first write the disk lost: its file goes, and its number
+// is not given again.
+TEST_F(LogWriterTest, NeverGivesANumberAgainThatWasPurged) {
+  ASSERT_TRUE(disk_.make_folder(options_.folder));
+  Manifest manifest{};
+  manifest.log = options_.id;
+  manifest.epoch = 3;
+  manifest.segment_bytes = options_.segment_bytes;
+  manifest.first_number = 3;
+  manifest.first = manifest.durable = {6400, 101};
+  ASSERT_TRUE(store_manifest(disk_, options_.folder, manifest));
+  const auto lost = disk_.open(options_.folder + "/3.segment", DiskAccess::create);
+  ASSERT_TRUE(lost && (*lost)->allocate(options_.segment_bytes));
+  const LogPlace place{12800, 201};
+  PurgeMark mark{};
+  mark.log = options_.id;
+  mark.place = place;
+  ASSERT_TRUE(store_purge_mark(disk_, options_.folder, mark));
+  const auto look = [&]() -> Result<RingAtOpen> { return RingAtOpen{7, place}; };
+  const auto last_one = open(look);
+  ASSERT_TRUE(last_one) << last_one.fault().message();
+  while (chores_.run_one()) chores_.collect();
+  EXPECT_THAT(*disk_.list(options_.folder), testing::Not(testing::Contains("3.segment")));
+  disk_.forget_locks();  // killed
+  const auto opened = open(look);
+  ASSERT_TRUE(opened) << opened.fault().message();
+  EXPECT_EQ((*opened)->room(shm::unit_size, 1), 0u);
+  while (chores_.run_one()) chores_.collect();
+  EXPECT_THAT(*disk_.list(options_.folder), testing::Contains("4.segment"));
 }
 
 }  // namespace
