@@ -11,6 +11,7 @@
 #include "attached.h"
 #include "base/units.h"
 #include "instance.h"
+#include "ledger.h"
 #include "ring_header.h"
 #include "seal.h"
 #include "station_lock.h"
@@ -225,24 +226,35 @@ Status Editor::seal(const RingRef& ring, const RingOptions& target, StationChang
 
 // ---- mode and owner --------------------------------------------------------
 
-// Of every file of the station, those not born too; whether any was different.
+// False: it was given back meanwhile, or is like that already.
+Result<bool> share_file(const char* what, const std::string& path, const StationEdit& edit) {
+  const auto file = open_file(what, path, false);
+  if (!file && file.fault().code() == FaultCode::not_found) return false;
+  if (!file) return file.fault();
+  LL_TRY(before, file->status(path));
+  // The mode first: who gives the file away may not set it afterwards.
+  if (edit.mode) LL_TRY_STATUS(set_file_mode(what, file->fd(), path, *edit.mode));
+  LL_TRY_STATUS(set_file_owner(what, file->fd(), path, edit.owner.value_or(FileOwner{})));
+  LL_TRY(after, file->status(path));
+  return before.st_mode != after.st_mode || before.st_uid != after.st_uid ||
+         before.st_gid != after.st_gid;
+}
+
+// Of every file of the station, those not born too; whether any was different. The rings first: a
+// ledger that is made meanwhile is made like its ring.
 Result<bool> Editor::share_files(const StationEdit& edit) const {
   bool is_changed = false;
   if (!edit.mode && !edit.owner) return false;
-  const FileOwner owner = edit.owner.value_or(FileOwner{});
   LL_TRY(rings, directory_.list());
   for (const auto& ring : rings) {
     if (ring.name.text() != name_.text()) continue;
-    const auto file = open_file("ring", ring.path, false);
-    if (!file && file.fault().code() == FaultCode::not_found) continue;  // given back meanwhile
-    if (!file) return file.fault();
-    LL_TRY(before, file->status(ring.path));
-    // The mode first: who gives the file away may not set it afterwards.
-    if (edit.mode) LL_TRY_STATUS(set_file_mode("ring", file->fd(), ring.path, *edit.mode));
-    LL_TRY_STATUS(set_file_owner("ring", file->fd(), ring.path, owner));
-    LL_TRY(after, file->status(ring.path));
-    is_changed |= before.st_mode != after.st_mode || before.st_uid != after.st_uid ||
-                  before.st_gid != after.st_gid;
+    LL_TRY(is_other, share_file("ring", ring.path, edit));
+    is_changed |= is_other;
+  }
+  const std::string start = name_.factory + "@" + name_.station + "@";
+  for (const std::string& path : ledger_files(directory_.paths().shm, start)) {
+    LL_TRY(is_other, share_file("ledger", path, edit));
+    is_changed |= is_other;
   }
   return is_changed;
 }

@@ -37,6 +37,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "extension.h"
@@ -157,7 +158,8 @@ class Ledger {
 
 constexpr std::string_view ledger_suffix = ".ledger";
 bool is_ledger_file(const std::string& path);
-// Those in `folder` whose names begin with `start`.
+// Those in `folder` whose names begin with `start`: their paths.
+std::vector<std::string> ledger_files(const std::string& folder, std::string_view start);
 void remove_ledger_files(const std::string& folder, std::string_view start);
 
 }  // namespace loopline::shm

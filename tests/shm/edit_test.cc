@@ -10,6 +10,7 @@
 #include "child.h"
 #include "named_station.h"
 #include "shm/factory.h"
+#include "shm/recorder.h"
 #include "shm/station_lock.h"
 
 namespace loopline::shm {
@@ -165,6 +166,16 @@ TEST_F(Edit, SetsModeAndOwnerInPlace) {
   ASSERT_EQ(::fstat(station_.attach()->mapping().fd(), &status), 0);
   EXPECT_EQ(status.st_uid, 12345u);
   EXPECT_EQ(status.st_gid, 23456u);
+}
+
+// Else who may publish from now on could not look up the ids of what is there.
+TEST_F(Edit, SetsModeOfTheLedgerToo) {
+  const auto attached = station_.attach();
+  const Recorder recorder = must(Recorder::open(attached, 0));
+  EXPECT_TRUE(edit({.mode = 0606}).is_changed);
+  struct stat status;
+  ASSERT_EQ(::fstat(recorder.ledger()->fd(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0606u);
 }
 
 TEST_F(Edit, ReplacesASuccessorThatADeadEditorMadeOtherwise) {
