@@ -210,6 +210,7 @@ bool FlushLog::send(Storage& storage, FlushSlots& slots, uint64_t now_ns) {
   gathers_since_ns_ = 0;
   run_ = {};
   last_sent_ns_ = monotonic_ns();
+  times_.begin(slot, last_sent_ns_);
   return true;
 }
 
@@ -243,6 +244,7 @@ bool FlushLog::submit(Storage& storage, FlushSlots& slots, uint64_t now_ns) {
 
 bool FlushLog::completed(uint32_t slot, bool is_footer, int error) {
   if (is_footer) --footers_;
+  if (!is_footer) times_.end(slot, monotonic_ns());
   const bool moved = log_->completed(slot, error);
   if (log_->failed()) fail(*log_->failed());
   if (moved) publish_durable();

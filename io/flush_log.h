@@ -12,6 +12,7 @@
 #include "log_writer.h"
 #include "shm/directory.h"
 #include "shm/flush_cursor.h"
+#include "write_times.h"
 
 namespace loopline::io {
 
@@ -61,6 +62,7 @@ class FlushLog {
 
   const FlushSource& source() const { return source_; }
   const LogWriter& log() const { return *log_; }
+  WriteTimes& times() { return times_; }
   bool is_quiet() const { return log_->in_flight() == 0 && footers_ == 0; }
   // Everything that was claimed when it was asked is durable, or never will be.
   bool has_reached(uint64_t position) const;
@@ -90,6 +92,7 @@ class FlushLog {
   std::shared_ptr<shm::Attached> ring_;
   std::optional<shm::FlushCursor> cursor_;
   std::unique_ptr<LogWriter> log_;
+  WriteTimes times_;  // of batches
   shm::FlushRun run_;                   // found, and not sent yet
   std::optional<LogPlace> sealed_end_;  // the ring ends here, and all of it was sent
   uint64_t last_bytes_ = 0;             // of the batch sent last

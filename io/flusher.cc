@@ -205,6 +205,7 @@ std::vector<FlushStatus> Flusher::status() {
       one.disk_bytes = size.bytes;
       one.bytes_written = writer.bytes_written();
       one.frames_written = writer.frames_written();
+      one.times = log->times().picture(monotonic_ns());
       one.is_resting = log->is_resting();
       one.failed = log->failed();
       one.starved = writer.starved();

@@ -53,6 +53,7 @@ struct FlushStatus {
   uint64_t disk_bytes = 0;
   uint64_t bytes_written = 0;   // since it was opened
   uint64_t frames_written = 0;  // of these, bytes of frames
+  WriteTimes::Picture times;
   bool is_resting = false;
   std::optional<Fault> failed;
   std::optional<Fault> starved;

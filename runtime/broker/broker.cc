@@ -187,6 +187,9 @@ BrokerStatus Broker::status() {
   status.storage_note = keeper_->why_not();
   status.log = settings_.log.file;
   status.reaped_rings = reaped_.load(std::memory_order_relaxed);  // relaxed: a count for people
+  const uint64_t seen_ns = alive_ns_.load(std::memory_order_relaxed);  // relaxed: a time
+  const uint64_t now_ns = monotonic_ns();
+  status.last_round_ns = now_ns - std::min(now_ns, std::max(seen_ns, started_monotonic_ns_));
   status.logs = keeper_->status();
   return status;
 }

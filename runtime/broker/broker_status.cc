@@ -35,6 +35,10 @@ std::string json_of(const KeptLog& log) {
       .add("written_bytes", facts.bytes_written)
       .add("message_bytes", facts.frames_written)
       .add("missing_messages", missing)
+      .add("commits", facts.times.count)
+      .add("commit_p50_ns", facts.times.p50_ns)
+      .add("commit_p99_ns", facts.times.p99_ns)
+      .add("oldest_write_ns", facts.times.oldest_ns)
       .add("trouble", log.trouble);
   return json.text();
 }
@@ -56,6 +60,7 @@ std::string json_of(const BrokerStatus& status) {
       .add("storage_note", status.storage_note)
       .add("log", status.log)
       .add("reaped_rings", status.reaped_rings)
+      .add("last_round_ns", status.last_round_ns)
       .raw("stations", "[" + stations + "]");
   return json.text();
 }

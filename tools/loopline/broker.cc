@@ -13,15 +13,13 @@
 namespace loopline::cli {
 namespace {
 
-constexpr uint64_t answer_within_ns = 10'000'000'000;
-
 Color color_of(const BrokerLog& log) {
   if (log.state == "flushing") return log.trouble.empty() ? Color::green : Color::yellow;
   return log.state == "disk_full" ? Color::yellow : Color::red;
 }
 
-Result<std::string> ask_for_status(const std::string& folder) {
-  LL_TRY(client, broker::ControlClient::connect(folder, monotonic_ns() + answer_within_ns));
+Result<std::string> ask_for_status(const std::string& folder, uint64_t within_ns) {
+  LL_TRY(client, broker::ControlClient::connect(folder, monotonic_ns() + within_ns));
   return client.ask("status");
 }
 
@@ -38,8 +36,9 @@ bool has_broker(const std::string& dir) {
   return holder && *holder;
 }
 
-Result<BrokerPicture> look_at_broker(const std::string& folder, const std::string& dir) {
-  const auto line = ask_for_status(folder);
+Result<BrokerPicture> look_at_broker(const std::string& folder, const std::string& dir,
+                                     uint64_t within_ns) {
+  const auto line = ask_for_status(folder, within_ns);
   if (line) return read_broker_picture(*line);
   const FaultCode code = line.fault().code();
   if (code != FaultCode::not_found && code != FaultCode::closed) return line.fault();

@@ -1,6 +1,7 @@
 // Broker: what the broker of an instance says of itself, as the tools tell it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,11 @@ struct BrokerLog {
   uint64_t written_bytes = 0;
   uint64_t message_bytes = 0;
   uint64_t missing_messages = 0;
-  std::string trouble;  // empty: none
+  uint64_t commits = 0;        // writes of messages that were looked at for what follows
+  uint64_t commit_p50_ns = 0;  // how long the newest of them took
+  uint64_t commit_p99_ns = 0;
+  uint64_t oldest_write_ns = 0;  // how long one has been under way; 0: none is
+  std::string trouble;           // empty: none
 };
 
 struct BrokerPicture {
@@ -36,6 +41,7 @@ struct BrokerPicture {
   std::string storage_note;
   std::string log;
   uint64_t reaped_rings = 0;
+  std::optional<uint64_t> last_round_ns;  // since its caretaker came round; older ones do not say
   std::vector<BrokerLog> logs;
 };
 
@@ -47,7 +53,9 @@ Status check_broker_reply(const std::string& line);
 
 // Asks the broker of the instance in `folder`. Faults: not_found, with the remedy, when none runs;
 // timed_out when one holds the folder and does not answer.
-Result<BrokerPicture> look_at_broker(const std::string& folder, const std::string& dir);
+constexpr uint64_t broker_answers_ns = 10'000'000'000;
+Result<BrokerPicture> look_at_broker(const std::string& folder, const std::string& dir,
+                                     uint64_t within_ns = broker_answers_ns);
 // Whether one runs, without asking it.
 bool has_broker(const std::string& dir);
 // "loopline up", for the instance that --dir named.

@@ -27,6 +27,10 @@ class Fields {
     if (found == object_.end() || !found->is_number_unsigned()) return miss(name);
     number = found->get<uint64_t>();
   }
+  // Which older ones do not say.
+  void read_if_there(const char* name, uint64_t& number) {
+    if (object_.contains(name)) read(name, number);
+  }
   const std::string& missing() const { return missing_; }
 
  private:
@@ -56,6 +60,10 @@ Result<BrokerLog> read_log(const Json& json) {
   fields.read("written_bytes", log.written_bytes);
   fields.read("message_bytes", log.message_bytes);
   fields.read("missing_messages", log.missing_messages);
+  fields.read_if_there("commits", log.commits);
+  fields.read_if_there("commit_p50_ns", log.commit_p50_ns);
+  fields.read_if_there("commit_p99_ns", log.commit_p99_ns);
+  fields.read_if_there("oldest_write_ns", log.oldest_write_ns);
   fields.read("trouble", log.trouble);
   if (!fields.missing().empty()) return nonsense("a station without " + fields.missing());
   return log;
@@ -88,6 +96,10 @@ Json station_of(const BrokerLog& log) {
           {"written_bytes", log.written_bytes},
           {"message_bytes", log.message_bytes},
           {"missing_messages", log.missing_messages},
+          {"commits", log.commits},
+          {"commit_p50_ns", log.commit_p50_ns},
+          {"commit_p99_ns", log.commit_p99_ns},
+          {"oldest_write_ns", log.oldest_write_ns},
           {"trouble", log.trouble.empty() ? Json() : Json(log.trouble)}};
 }
 
@@ -102,7 +114,8 @@ Json broker_of(const BrokerPicture& broker) {
           {"storage", broker.storage},
           {"storage_note", broker.storage_note.empty() ? Json() : Json(broker.storage_note)},
           {"log", broker.log.empty() ? Json() : Json(broker.log)},
-          {"reaped_rings", broker.reaped_rings}};
+          {"reaped_rings", broker.reaped_rings},
+          {"last_round_ns", broker.last_round_ns ? Json(*broker.last_round_ns) : Json()}};
 }
 
 Json stations_of(const BrokerPicture& broker) {
@@ -142,6 +155,7 @@ Result<BrokerPicture> read_broker_picture(const std::string& line) {
   fields.read("storage_note", broker.storage_note);
   fields.read("log", broker.log);
   fields.read("reaped_rings", broker.reaped_rings);
+  if (json.contains("last_round_ns")) fields.read("last_round_ns", broker.last_round_ns.emplace());
   const auto stations = json.find("stations");
   if (!fields.missing().empty()) return nonsense("an answer without " + fields.missing());
   if (stations == json.end() || !stations->is_array()) return nonsense("no stations");
