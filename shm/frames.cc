@@ -58,6 +58,9 @@ Result<bool> FrameReader::begin() {
   }
   at_ = {limit.position - ring_.capacity, limit.sequence};
   end_ = limit.position;
+  const bool is_inside = options_.from && options_.from->first >= at_.first &&
+                         options_.from->first < end_ && options_.from->first % unit_size == 0;
+  if (is_inside) at_ = *options_.from;
   return true;
 }
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,7 @@ struct FrameFacts {
 
 struct FramesOptions {
   uint64_t first_sequence = 0;  // frames before it are passed over
+  std::optional<Pair> from;     // a place known from elsewhere: the walk begins there, if it can
   uint64_t head_bytes_max = 64;
 };
 

@@ -98,6 +98,7 @@ void Inspector::read_lock() {
   const uint64_t parked = offsetof(BellLine, parked);
   snapshot_.producers_wait = image_.at<uint32_t>(offsetof(ControlBlock, space_bell) + parked) != 0;
   snapshot_.consumers_wait = image_.at<uint32_t>(offsetof(ControlBlock, data_bell) + parked) != 0;
+  snapshot_.durable_wait = image_.at<uint32_t>(offsetof(ControlBlock, durable_bell) + parked) != 0;
 }
 
 void Inspector::read_producer(uint32_t slot) {

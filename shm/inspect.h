@@ -118,6 +118,7 @@ struct RingSnapshot {
   LockFacts lock;
   bool producers_wait = false;  // somebody sleeps until there is room
   bool consumers_wait = false;  // somebody sleeps until there is a message
+  bool durable_wait = false;    // somebody sleeps until one is on disk
   uint64_t repairs = 0, reaped = 0, fillers = 0, evicted = 0;
   std::string damage;  // what makes no sense in these bytes; empty when all does
 

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <linux/loop.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -122,6 +123,16 @@ void LoopDisk::cut_power() const {
   const shm::File root(::open(place_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   uint32_t how = shutdown_without_log;
   check(root.fd() >= 0 && ::ioctl(root.fd(), shutdown_request, &how) == 0, "cut the power");
+}
+
+void LoopDisk::freeze() const {
+  const shm::File root(::open(place_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  check(root.fd() >= 0 && ::ioctl(root.fd(), FIFREEZE, 0) == 0, "freeze " + place_);
+}
+
+void LoopDisk::thaw() const {
+  const shm::File root(::open(place_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (root.fd() >= 0) ::ioctl(root.fd(), FITHAW, 0);
 }
 
 std::string forbid_io_uring(int error) {

@@ -47,6 +47,9 @@ class LoopDisk {
   void unmount();
   // From now on nothing reaches the disk, what was not synced is lost, and writes fail.
   void cut_power() const;
+  // Writes hang until it is thawed, which must come before its end.
+  void freeze() const;
+  void thaw() const;
 
  private:
   std::string image_;

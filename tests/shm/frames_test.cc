@@ -80,6 +80,22 @@ TEST(Frames, BeginWithTheSequenceThatWasAskedForAndEndWhenToldEnough) {
   EXPECT_EQ(end.why, FramesEnd::Why::enough);
 }
 
+TEST(Frames, BeginAtAPlaceThatIsKnownAndBelieveItNoFurther) {
+  BareRing ring;
+  Claimer claimer = ring.claimer(0);
+  std::vector<Claim> claims;
+  for (const char* text : {"one", "two", "three"}) claims.push_back(ring.put(claimer, text));
+  FramesOptions options;
+  options.from = Pair{claims[1].position, 2};
+  EXPECT_EQ(walk(ring.mapping(), options).heads(), texts("two", "three"));
+  options.from = Pair{claims[1].position + 1, 2};  // no place at all
+  EXPECT_EQ(walk(ring.mapping(), options).heads(), texts("one", "two", "three"));
+  options.from = Pair{1ull << 40, 2};  // outside
+  EXPECT_EQ(walk(ring.mapping(), options).heads(), texts("one", "two", "three"));
+  options.from = Pair{0, 0};
+  EXPECT_EQ(walk(ring.mapping(), options).heads(), texts("one", "two", "three"));
+}
+
 TEST(Frames, EndWithTheWindowTheyBeganWith) {
   BareRing ring;
   Claimer claimer = ring.claimer(0);

@@ -75,6 +75,8 @@ TEST_F(Completion, OffersOptionsAndTheirWords) {
   EXPECT_THAT(options, Not(Contains("--ring")));
   EXPECT_EQ(offered({program(), "station", "ls", "--format", ""}), (Words{"text", "wide", "json"}));
   EXPECT_EQ(offered({program(), "station", "ls", "--format", "=", "w"}), (Words{"wide"}));
+  EXPECT_EQ(offered({program(), "check", "shm", "--format", ""}),
+            (Words{"text", "wide", "json", "prometheus"}));
   EXPECT_EQ(offered({program(), "station", "add", "--when-full", ""}),
             (Words{"block", "reject", "drop-oldest"}));
   EXPECT_EQ(offered({program(), "consume", "--records", ""}), (Words{"lines", "length-prefixed"}));

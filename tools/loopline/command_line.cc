@@ -33,6 +33,11 @@ constexpr const char* footer_text =
     "Exit status: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 timed out.";
 constexpr const char* verb_footer = "Options for every command: loopline --help";
 constexpr const char* everywhere = "For every command";
+constexpr const char* prometheus_word = "prometheus";
+
+bool is_among(const std::vector<CLI::App*>& apps, const CLI::App* app) {
+  return std::find(apps.begin(), apps.end(), app) != apps.end();
+}
 
 std::string path_of(const CLI::App* app) {
   const CLI::App* parent = app->get_parent();
@@ -162,6 +167,11 @@ Verb& Verb::can_watch() {
   return *this;
 }
 
+Verb& Verb::can_prometheus() {
+  line_->measured_.push_back(app_);
+  return *this;
+}
+
 Verb& Verb::hide() {
   app_->group("");
   return *this;
@@ -169,6 +179,11 @@ Verb& Verb::hide() {
 
 Verb Noun::verb(const char* name, const char* description, Action action) {
   return line_->add_verb(app_, name, description, std::move(action));
+}
+
+Noun& Noun::as_plugin() {
+  line_->plugins_.push_back(app_);
+  return *this;
 }
 
 CommandLine::CommandLine() : app_(std::make_unique<CLI::App>()) {
@@ -187,9 +202,11 @@ CommandLine::~CommandLine() = default;
 
 void CommandLine::add_globals() {
   const char* group = everywhere;
-  CLI::Option* format = app_->add_option("--format", format_, "text (default), wide or json");
+  CLI::Option* format =
+      app_->add_option("--format", format_, "text (default), wide or json; of check: prometheus");
   const std::vector<std::string> forms = {"text", "wide", "json"};
-  format->check(known_word(forms))->type_name("WORD")->group(group);
+  format->check(known_word({"text", "wide", "json", prometheus_word}))->type_name("WORD");
+  format->group(group);
   places_[format] = {Kind::words, forms};
   app_->add_flag("--json", json_, "the same as --format json; errors too, on stderr")->group(group);
   CLI::Option* watch =
@@ -235,7 +252,9 @@ CommandNode CommandLine::node_of(CLI::App* app) const {
     for (const CLI::Option* option : at->get_options()) {
       if (at != app && option->get_group() != everywhere) continue;
       const auto found = places_.find(option);
-      const Completed place = found == places_.end() ? Completed() : found->second;
+      Completed place = found == places_.end() ? Completed() : found->second;
+      const bool is_format = option->check_lname("format");
+      if (is_format && is_among(measured_, app)) place.words.emplace_back(prometheus_word);
       if (!option->nonpositional()) {
         node.arguments.push_back(place);
         continue;
@@ -256,16 +275,21 @@ CommandNode CommandLine::node_of(CLI::App* app) const {
 Globals CommandLine::globals() const {
   Globals globals = globals_;
   if (format_ == "wide") globals.format = Format::wide;
+  if (format_ == prometheus_word) globals.format = Format::prometheus;
   if (json_ || format_ == "json") globals.format = Format::json;
   return globals;
 }
 
 Status CommandLine::act(Output& out) {
+  if (out.is_prometheus() && !is_among(measured_, chosen_)) {
+    return Fault(FaultCode::invalid_argument, "--format prometheus is for loopline check; " +
+                                                  path_of(chosen_) + " has text, wide and json");
+  }
   return watch_.empty() ? action_(out) : show_again_and_again(out);
 }
 
 Status CommandLine::show_again_and_again(Output& out) {
-  if (std::find(watchable_.begin(), watchable_.end(), chosen_) == watchable_.end()) {
+  if (!is_among(watchable_, chosen_)) {
     std::vector<std::string> paths;
     for (const CLI::App* verb : watchable_) paths.push_back(path_of(verb));
     return Fault(FaultCode::invalid_argument,
@@ -284,6 +308,17 @@ Status CommandLine::show_again_and_again(Output& out) {
   return ok();
 }
 
+bool CommandLine::is_plugin() const {
+  const auto begun = app_->get_subcommands();
+  return !begun.empty() && is_among(plugins_, begun.front());
+}
+
+int CommandLine::ended(Output& out, const Fault& fault) const {
+  constexpr int plugin_unknown = 3;
+  const int status = out.report(fault);
+  return is_plugin() ? plugin_unknown : status;
+}
+
 int CommandLine::run(int count, char** words) {
   try {
     app_->parse(count, words);
@@ -292,7 +327,8 @@ int CommandLine::run(int count, char** words) {
   } catch (const CLI::ParseError& error) {
     Globals globals;
     if (asks_for_json(count, words)) globals.format = Format::json;
-    return Output(globals).report(explain(*app_, error));
+    Output out(globals);
+    return ended(out, explain(*app_, error));
   }
   Output out(globals());
   tell_files_cut_short(out.error_line(
@@ -300,8 +336,8 @@ int CommandLine::run(int count, char** words) {
        "a file of the station was cut short while it was in use; see: loopline station ls"}));
   const Status status = act(out);
   const Status written = out.finish();
-  if (!status) return out.report(status.fault());
-  return written ? 0 : out.report(written.fault());
+  if (!status) return ended(out, status.fault());
+  return written ? out.ending() : ended(out, written.fault());
 }
 
 }  // namespace loopline::cli

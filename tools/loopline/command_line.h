@@ -57,6 +57,7 @@ class Verb {
   Verb& explain(const std::string& text);
   Verb& examples(const std::vector<std::string>& commands);
   Verb& can_watch();
+  Verb& can_prometheus();
   Verb& hide();
 
  private:
@@ -71,6 +72,8 @@ class Verb {
 class Noun {
  public:
   Verb verb(const char* name, const char* description, Action action);
+  // Its verbs end as monitoring plugins do: what they cannot tell, wrong usage too, is status 3.
+  Noun& as_plugin();
 
  private:
   friend class CommandLine;
@@ -111,10 +114,14 @@ class CommandLine {
   // Does what was asked, once, or with --watch again and again.
   Status act(Output& out);
   Status show_again_and_again(Output& out);
+  bool is_plugin() const;
+  int ended(Output& out, const Fault& fault) const;
 
   std::unique_ptr<CLI::App> app_;
   std::vector<std::shared_ptr<void>> kept_;
   std::vector<CLI::App*> watchable_;
+  std::vector<CLI::App*> measured_;                 // that speak Prometheus' format
+  std::vector<CLI::App*> plugins_;                  // nouns
   std::map<const CLI::Option*, Completed> places_;  // of those that are completed
   Globals globals_;
   std::string format_ = "text";

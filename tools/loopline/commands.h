@@ -142,6 +142,31 @@ struct ProcessArguments {
   Rates rates;          // from one refresh to the next
 };
 
+// Of `check`: MEASURE=LIMIT each.
+struct LimitArguments {
+  std::vector<std::string> warning, critical;
+};
+
+struct CheckStationArguments {
+  std::string station;
+  LimitArguments limits;
+};
+
+struct CheckBrokerArguments {
+  std::string timeout = "10s";
+  LimitArguments limits;
+};
+
+struct CheckDiskArguments {
+  std::string timeout = "10s";
+  bool no_write = false;
+  LimitArguments limits;
+};
+
+struct CheckShmArguments {
+  LimitArguments limits;
+};
+
 struct DoctorArguments {
   bool fix = false;
   bool yes = false;
@@ -172,6 +197,10 @@ Status ring_dump(Output& out, const RingDumpArguments& arguments);
 Status ring_watch(Output& out, const RingWatchArguments& arguments);
 Status process_ls(Output& out, ProcessArguments& arguments);
 Status why(Output& out, const std::string& station);
+Status check_station(Output& out, const CheckStationArguments& arguments);
+Status check_broker(Output& out, const CheckBrokerArguments& arguments);
+Status check_disk(Output& out, const CheckDiskArguments& arguments);
+Status check_shm(Output& out, const CheckShmArguments& arguments);
 Status doctor(Output& out, const DoctorArguments& arguments);
 Status completion(Output& out, const std::string& shell, const CommandNode& root);
 // For the scripts of `completion`: one name a line.

@@ -15,6 +15,7 @@ void declare_flush(CommandLine& line);
 void declare_ring(CommandLine& line);
 void declare_process(CommandLine& line);
 void declare_why(CommandLine& line);
+void declare_check(CommandLine& line);
 void declare_doctor(CommandLine& line);
 void declare_bench(CommandLine& line);
 void declare_completion(CommandLine& line);

@@ -26,7 +26,37 @@ Json findings_of(const std::vector<Finding>& findings) {
   return json;
 }
 
+Json limit_of(const std::optional<double>& limit) { return limit ? Json(*limit) : Json(); }
+
+Json measures_of(const CheckReport& report) {
+  constexpr const char* units[] = {"count", "bytes", "seconds", "ratio"};  // by Unit
+  Json json = Json::array();
+  for (const Measure& measure : report.measures) {
+    if (!measure.value) continue;
+    json.push_back({{"name", measure.name},
+                    {"what", measure.what},
+                    {"unit", units[static_cast<int>(measure.unit)]},
+                    {"value", *measure.value},
+                    {"warning", limit_of(measure.warning)},
+                    {"critical", limit_of(measure.critical)},
+                    {"bad_below", measure.is_low_bad},
+                    {"max", limit_of(measure.max)}});
+  }
+  return json;
+}
+
 }  // namespace
+
+std::string json_of(const CheckReport& report) {
+  const std::string& text = report.unknown.empty() ? report.summary : report.unknown;
+  return dump({{"check", report.kind},
+               {"subject", report.subject},
+               {"state", text_of(report.state())},
+               {"status", static_cast<int>(report.state())},
+               {"text", text},
+               {"measures", measures_of(report)},
+               {"findings", findings_of(report.all_findings())}});
+}
 
 std::string json_of(const Fault& fault) {
   return dump({{"error", {{"code", name_of(fault.code())}, {"message", fault.message()}}}});

@@ -10,6 +10,7 @@
 
 #include "bench.h"
 #include "broker.h"
+#include "check.h"
 #include "demo_report.h"
 #include "finding.h"
 #include "io/flusher.h"
@@ -61,6 +62,7 @@ std::string json_of(const shm::FrameFacts& frame);             // ring dump
 std::string json_of(const RingFigures& figures);               // ring watch
 std::string json_of(const std::vector<Attachment>& attached);  // process ls
 std::string json_of_why(const WhySummary& summary, const std::vector<Finding>& findings);
+std::string json_of(const CheckReport& report);
 std::string json_of_doctor(const std::vector<Finding>& findings);
 std::string json_of_completion(const std::string& shell, const std::string& script);
 std::string json_of(const io::FlushStatus& status, const std::string& storage);  // flush

@@ -16,6 +16,7 @@ int main(int count, char** words) {
   declare_ring(line);
   declare_process(line);
   declare_why(line);
+  declare_check(line);
   declare_doctor(line);
   declare_bench(line);
   declare_completion(line);

@@ -68,7 +68,7 @@ Output::Output(const Globals& globals) : globals_(globals) {
   notes_are_watched_ = ::isatty(STDERR_FILENO) == 1;
   const char* no_color = std::getenv("NO_COLOR");
   const bool forbidden = globals_.no_color || (no_color != nullptr && *no_color != '\0');
-  has_color_ = is_terminal_ && !forbidden && !is_json();
+  has_color_ = is_terminal_ && !forbidden && !is_json() && !is_prometheus();
 }
 
 void Output::write(std::string_view bytes) {

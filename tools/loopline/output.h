@@ -20,7 +20,7 @@ namespace loopline::cli {
 
 constexpr const char* version = "0.1.0";
 
-enum class Format { text, wide, json };
+enum class Format { text, wide, json, prometheus };
 enum class Color { none, bold, dim, red, green, yellow, cyan };
 
 // What the global options say.
@@ -37,6 +37,7 @@ class Output {
 
   bool is_json() const { return globals_.format == Format::json; }
   bool is_wide() const { return globals_.format == Format::wide; }
+  bool is_prometheus() const { return globals_.format == Format::prometheus; }
   bool is_quiet() const { return globals_.quiet; }
   // Someone watches: live lines, colour, questions.
   bool is_terminal() const { return is_terminal_; }
@@ -63,6 +64,10 @@ class Output {
   void live(std::string_view text);
   void clear_screen();
 
+  // The exit status of a verb that has its own, once all of it was written.
+  void end_with(int status) { ending_ = status; }
+  int ending() const { return ending_; }
+
   std::string paint(Color color, std::string_view text) const;
   // What is reported of a fault: a line of text or JSON.
   std::string error_line(const Fault& fault) const;
@@ -81,6 +86,7 @@ class Output {
   bool has_color_ = false;
   bool is_closed_ = false;
   int write_error_ = 0;  // of stdout, unless its reader went away
+  int ending_ = 0;
   bool has_progress_ = false;
   bool has_live_ = false;
 };

@@ -93,4 +93,37 @@ std::string user_text(uint32_t uid) {
   return entry == nullptr ? std::to_string(uid) : printable(entry->pw_name);
 }
 
+const char* doing_words(const shm::Occupant& who) {
+  switch (doing_of(who)) {
+    case Doing::running:
+      return "which is alive and running";
+    case Doing::asleep:
+      return "which is alive and asleep";
+    case Doing::stopped:
+      return "which is stopped (by a signal or a debugger)";
+    case Doing::dead:
+      return "which is dead";
+    case Doing::unknown:
+      break;
+  }
+  return who.life == shm::Life::alive ? "which is alive" : "and nobody knows whether it lives";
+}
+
+std::string doing_text(const shm::Occupant& who) {
+  return person_words(who) + ", " + doing_words(who);
+}
+
+std::string remedy_for(const shm::Occupant& who, const std::string& of_the_living) {
+  const std::string pid = std::to_string(who.pid);
+  switch (doing_of(who)) {
+    case Doing::stopped:
+      return "let it go on: kill -CONT " + pid + "; or end it, which lets the others go on: kill " +
+             "-KILL " + pid;
+    case Doing::dead:
+      return "whoever is held up cleans up after it by itself; to do it now: loopline doctor --fix";
+    default:
+      return of_the_living;
+  }
+}
+
 }  // namespace loopline::cli

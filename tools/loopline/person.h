@@ -19,6 +19,12 @@ Cell state_cell(const shm::Occupant& who);
 std::string person_text(const shm::Occupant& who);
 // "process 4711 (consume)", for sentences.
 std::string person_words(const shm::Occupant& who);
+// What it does, behind the words above: "which is alive and asleep".
+const char* doing_words(const shm::Occupant& who);
+// Both: "process 4711 (consume), which is stopped (by a signal or a debugger)".
+std::string doing_text(const shm::Occupant& who);
+// What to do about somebody who holds others up, by what it does.
+std::string remedy_for(const shm::Occupant& who, const std::string& of_the_living);
 // "alice", or the number of a user without a name.
 std::string user_text(uint32_t uid);
 // Foreign text: nothing of it reaches the terminal but what can be read.

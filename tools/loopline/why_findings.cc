@@ -4,13 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <optional>
 
 #include "person.h"
 #include "shm/base/units.h"
 #include "viewer.h"
+#include "why_log.h"
 
 namespace loopline::cli {
 namespace {
@@ -18,88 +17,6 @@ namespace {
 using shm::CursorFacts;
 using shm::Occupant;
 using shm::RingSnapshot;
-
-// What it does, behind "process 4711 (consume), ".
-const char* doing_words(const Occupant& who) {
-  switch (doing_of(who)) {
-    case Doing::running:
-      return "which is alive and running";
-    case Doing::asleep:
-      return "which is alive and asleep";
-    case Doing::stopped:
-      return "which is stopped (by a signal or a debugger)";
-    case Doing::dead:
-      return "which is dead";
-    case Doing::unknown:
-      break;
-  }
-  return who.life == shm::Life::alive ? "which is alive" : "and nobody knows whether it lives";
-}
-
-std::string doing_text(const Occupant& who) { return person_words(who) + ", " + doing_words(who); }
-
-std::string behind_text(uint64_t messages, uint64_t bytes) {
-  return counted(messages, "message") + " (" + format_size_rounded(static_cast<double>(bytes)) +
-         ")";
-}
-
-// The reader that holds the ring back most; null when none does.
-const CursorFacts* slowest_of(const RingSnapshot& ring) {
-  const CursorFacts* slowest = nullptr;
-  for (const CursorFacts& cursor : ring.cursors) {
-    if (cursor.kind == shm::CursorKind::lossy || cursor.is_evicted) continue;
-    if (slowest == nullptr || cursor.at.first < slowest->at.first) slowest = &cursor;
-  }
-  return slowest;
-}
-
-// The same handle, at the look before.
-const CursorFacts* same_in(const RingSnapshot& ring, const CursorFacts& cursor) {
-  for (const CursorFacts& other : ring.cursors) {
-    if (other.slot == cursor.slot && other.occupant.seat == cursor.occupant.seat) return &other;
-  }
-  return nullptr;
-}
-
-// From where on the log still needs the ring; none: nowhere.
-std::optional<uint64_t> log_needs_from(const RingSnapshot& ring) {
-  if (!ring.log || ring.log->is_done) return {};
-  return ring.log->durable.first;
-}
-
-// From where on the ring may not be reused.
-uint64_t held_from(const RingSnapshot& ring) {
-  uint64_t held = ring.visible.first;
-  held = std::min(held, log_needs_from(ring).value_or(held));
-  if (ring.gate.first != shm::no_cursor.first) held = std::min(held, ring.gate.first);
-  const CursorFacts* slowest = slowest_of(ring);
-  return slowest == nullptr ? held : std::min(held, slowest->at.first);
-}
-
-uint64_t held_bytes(const RingSnapshot& ring) {
-  return ring.frontier.first - std::min(held_from(ring), ring.frontier.first);
-}
-
-bool is_full(const RingSnapshot& ring) {
-  const uint64_t room = ring.header.capacity - std::min(held_bytes(ring), ring.header.capacity);
-  return room < shm::frame_size(ring.header.message_max);
-}
-
-std::string station_word(const RingSnapshot& ring) { return " " + name_of(ring); }
-
-// What to do about somebody who holds others up, by what it does.
-std::string remedy_for(const Occupant& who, const std::string& of_the_living) {
-  const std::string pid = std::to_string(who.pid);
-  switch (doing_of(who)) {
-    case Doing::stopped:
-      return "let it go on: kill -CONT " + pid + "; or end it, which lets the others go on: kill " +
-             "-KILL " + pid;
-    case Doing::dead:
-      return "whoever is held up cleans up after it by itself; to do it now: loopline doctor --fix";
-    default:
-      return of_the_living;
-  }
-}
 
 void find_damage(const TwoLooks& looks, std::vector<Finding>& findings) {
   if (looks.now.damage.empty()) return;
@@ -218,37 +135,6 @@ std::string producers_text(const RingSnapshot& ring) {
   if (ring.header.when_full == shm::WhenFull::reject) return "producers are refused";
   if (ring.producers_wait) return "producers wait for room";
   return "the next large message has to wait";
-}
-
-// What keeps messages of a file station from becoming durable; true: something does.
-bool find_log(const TwoLooks& looks, std::vector<Finding>& findings) {
-  const RingSnapshot& ring = looks.now;
-  if (!ring.log || ring.log->is_done || ring.log->durable.first >= ring.visible.first) return false;
-  const shm::FlushFacts& log = *ring.log;
-  Finding finding;
-  finding.level = Level::critical;
-  const std::string waiting = behind_text(log.lag_messages, log.lag_bytes) + " not on disk";
-  if (log.state == shm::LogState::idle) {
-    finding.code = "not-flushed";
-    finding.text = waiting + ": nobody flushes the station";
-    finding.remedy = "start it: loopline flush" + station_word(ring) + " --follow";
-  } else if (log.state == shm::LogState::disk_full) {
-    finding.code = "disk-full";
-    finding.text = waiting + ": the disk of its log is full";
-    finding.remedy = "make room there, and it goes on by itself";
-  } else if (log.state == shm::LogState::failed) {
-    finding.code = "disk-failed";
-    finding.text = waiting + ": the disk of its log failed (" + std::strerror(log.error) + ")";
-    finding.remedy = "see to the disk, then: loopline flush" + station_word(ring) + " --follow";
-  } else if (is_full(ring)) {
-    finding.code = "disk-behind";
-    finding.level = Level::warning;
-    finding.text = waiting + ": the disk is slower than the producers";
-  } else {
-    return false;
-  }
-  findings.push_back(std::move(finding));
-  return true;
 }
 
 Finding full_by_reader(const TwoLooks& looks, const CursorFacts& cursor) {
@@ -410,24 +296,7 @@ std::string all_well_text(const RingSnapshot& ring) {
 
 }  // namespace
 
-double TwoLooks::seconds() const {
-  return now.taken_ns > before.taken_ns ? static_cast<double>(now.taken_ns - before.taken_ns) / 1e9
-                                        : 1.0;
-}
-
-double TwoLooks::messages_per_s() const {
-  const uint64_t first = before.frontier.second, last = now.frontier.second;
-  return last > first ? static_cast<double>(last - first) / seconds() : 0;
-}
-
-double fill_of(const RingSnapshot& snapshot) {
-  return std::min(1.0, static_cast<double>(held_bytes(snapshot)) /
-                           static_cast<double>(snapshot.header.capacity));
-}
-
-std::string percent_text(double part) { return std::to_string(std::lround(part * 100)) + "%"; }
-
-std::vector<Finding> why_findings(const TwoLooks& looks) {
+std::vector<Finding> why_findings(const TwoLooks& looks, const BrokerWord& broker) {
   std::vector<Finding> findings;
   find_damage(looks, findings);
   find_strangers(looks, findings);
@@ -435,7 +304,7 @@ std::vector<Finding> why_findings(const TwoLooks& looks) {
   if (!looks.now.damage.empty()) return findings;  // the rest would be made of the same bytes
   find_seal(looks, findings);
   const bool is_claim_told = find_open_claim(looks, findings);
-  const bool is_log_told = find_log(looks, findings);
+  const bool is_log_told = find_log(looks, broker, findings);
   find_full(looks, is_claim_told, is_log_told, findings);
   find_gate(looks, findings);
   find_slow_readers(looks, findings);
@@ -443,6 +312,23 @@ std::vector<Finding> why_findings(const TwoLooks& looks) {
   if (findings.empty()) {
     findings.push_back({"nothing", Level::ok, all_well_text(looks.now), "", "", {}});
   }
+  return findings;
+}
+
+std::vector<Finding> why_findings(const std::vector<TwoLooks>& all, const BrokerWord& broker) {
+  if (all.size() == 1) return why_findings(all.front(), broker);
+  std::vector<Finding> findings, nothing;
+  for (const TwoLooks& looks : all) {
+    for (Finding& finding : why_findings(looks, broker)) {
+      const bool is_nothing = finding.code == "nothing";
+      if (!is_nothing) {
+        finding.partition = looks.now.header.partition;
+        finding.text = fmt::format("partition {}: {}", *finding.partition, finding.text);
+      }
+      (is_nothing ? nothing : findings).push_back(std::move(finding));
+    }
+  }
+  if (findings.empty()) findings.push_back(std::move(nothing.front()));
   return findings;
 }
 
