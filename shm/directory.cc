@@ -19,6 +19,7 @@
 #include "base/units.h"
 #include "bell_file.h"
 #include "instance.h"
+#include "group_file.h"
 #include "ledger.h"
 #include "ring_header.h"
 
@@ -385,7 +386,8 @@ std::vector<std::string> Directory::list_strangers() const {
     if (file == roster_file_name) continue;
     const std::string path = paths_.shm + "/" + file;
     const bool is_ring = parse_ring_file_name(file) && standing_of(path) != Standing::no_ring;
-    if (!is_ring && !is_bell_file(path) && !is_ledger_file(path)) strangers.push_back(path);
+    const bool is_known = is_bell_file(path) || is_ledger_file(path) || is_group_file(path);
+    if (!is_ring && !is_known) strangers.push_back(path);
   }
   std::sort(strangers.begin(), strangers.end());
   return strangers;
@@ -431,6 +433,7 @@ Result<bool> Directory::remove_if_sealed(const Result<FolderLock>& lock, const S
   const std::string start = partition == 0 ? station : station + std::to_string(partition) + "@";
   remove_bell_files(paths_.shm, start);
   remove_ledger_files(paths_.shm, start);
+  remove_group_files(paths_.shm, start);
   if (partition == 0) LL_TRY_STATUS(unlink_others(name));
   for (const uint32_t generation : found) {
     const std::string path = ring_path(name, partition, generation);

@@ -10,7 +10,7 @@ namespace loopline::shm {
 namespace {
 
 // Of one who moves the floor while others acknowledge; the rest is theirs, or a sweep's.
-constexpr uint32_t rounds_max = 1000;
+constexpr uint32_t floor_rounds_max = 1000;
 
 // Says a time about the word, unless something was said about a later one: words of an entry grow,
 // and only who holds a lease speaks of it. If we die before the word is there: it says nothing.
@@ -63,7 +63,7 @@ Pair behind_acked(const Group& group, Pair floor) {
 void help_floor(const Group& group) {
   Pair floor = group.floor->load(std::memory_order_seq_cst);  // seq_cst [cursor]
   bool moved = false;
-  for (uint32_t round = 0; round < rounds_max && is_floor(floor.first); ++round) {
+  for (uint32_t round = 0; round < floor_rounds_max && is_floor(floor.first); ++round) {
     const Pair next = behind_acked(group, floor);
     if (next == floor) break;
     // If we die here, or before: the next ack at the floor, or a sweep, goes on.

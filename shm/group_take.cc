@@ -21,10 +21,11 @@ Taker::Taker(const Group& group, uint32_t member)
   reader_ = Reader(group.ring, floor_seen_);
 }
 
-// From the further of our own end and the hint, both true pairs.
+// From the further of our own end and the hint, both true pairs. By sequence: one who was stopped
+// may leave a hint of the ring before this one.
 void Taker::start() {
-  const Pair hint = group_.control->hint.pair.load(std::memory_order_acquire);  // acquire [handed]
-  if (hint.first > reader_.at().first) reader_.restart(hint);
+  const Pair next = this->next();
+  if (next.second > reader_.at().second) reader_.restart(next);
   from_sequence_ =
       group_.control->from_sequence.load(std::memory_order_relaxed);  // relaxed: it only grows
   passed_some_ = false;
@@ -48,12 +49,13 @@ TakeStop Taker::take_new(std::span<Lease> leases, size_t& count) {
     group_.control->hint.pair.store(reader_.at(), std::memory_order_release);  // release [handed]
   }
   if (passed_some_) help_floor(group_);
-  if (count != count_before && stop != TakeStop::corrupt) {
+  if (stop != TakeStop::corrupt) {
     fence(std::memory_order_acquire);  // acquire [stale]: evicted meanwhile, these are garbage
     const uint64_t floor =
         group_.floor->load_first(std::memory_order_relaxed);  // relaxed: the fence orders it
     if (!is_floor(floor)) {
-      count = count_before;
+      // Those that the next floor does not leave behind come again.
+      while (count != count_before) nack(group_, leases[--count]);
       return TakeStop::detached;
     }
   }

@@ -41,6 +41,12 @@ class Taker {
 
   // Where it would look for the next new message.
   Pair at() const { return reader_.at(); }
+  // The same, or further if others took more.
+  Pair next() const {
+    const Pair hint =
+        group_.control->hint.pair.load(std::memory_order_acquire);  // acquire [handed]
+    return hint.second > reader_.at().second ? hint : reader_.at();
+  }
   const Group& group() const { return group_; }
 
  private:

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "evict.h"
+#include "group_layout.h"
 #include "lock.h"
 #include "mapping.h"
 #include "peephole.h"
@@ -354,6 +355,11 @@ Occupant occupant_of(uint64_t owner, const Roster* roster) {
   Occupant who;
   who.seat = owner & ~repairing_bit;
   who.is_repaired_now = (owner & repairing_bit) != 0;
+  if (is_group_seat(owner)) {  // it lives until it is removed, with or without members
+    who.life = Life::alive;
+    who.command = "a consumer group";
+    return who;
+  }
   if (roster == nullptr) return who;
   const auto person = roster->describe(who.seat);
   if (!person.is_known) return who;

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "bell_file.h"
+#include "group_file.h"
 #include "ledger.h"
 #include "roster_state.h"
 
@@ -230,7 +231,7 @@ bool remove_instance_shm(const InstancePaths& paths) {
   for (std::filesystem::directory_iterator at(paths.shm, error), end; !error && at != end;
        at.increment(error)) {
     const bool may_go = at->path().filename() == roster_file_name || is_bell_file(at->path()) ||
-                        is_ledger_file(at->path());
+                        is_ledger_file(at->path()) || is_group_file(at->path());
     if (!may_go) return false;
   }
   const std::string roster_path = paths.shm + "/" + roster_file_name;
@@ -239,6 +240,7 @@ bool remove_instance_shm(const InstancePaths& paths) {
   // Directory::create. If we die here: an empty folder, which the next one uses.
   remove_bell_files(paths.shm, "");    // of readers that died after their ring was removed
   remove_ledger_files(paths.shm, "");  // likewise of producers
+  remove_group_files(paths.shm, "");   // and of consumer groups
   ::unlink(roster_path.c_str());
   return ::rmdir(paths.shm.c_str()) == 0;
 }

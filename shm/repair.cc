@@ -4,6 +4,7 @@
 #include "armed.h"
 #include "bell_file.h"
 #include "claim.h"
+#include "group_layout.h"
 #include "lock.h"
 
 namespace loopline::shm {
@@ -92,10 +93,11 @@ Cleaned Janitor::clean_producer_locked(uint32_t slot) {
   return Cleaned::done;
 }
 
+// A group's floor belongs to no thread: it stays until the group is removed.
 Cleaned Janitor::clean_cursor_locked(uint32_t slot) {
   CursorSlot& theirs = ring_.cursors[slot];
   uint64_t seat = theirs.owner.load(std::memory_order_acquire);  // acquire [slot]
-  if (!looks_dead(seat)) return Cleaned::nothing;
+  if (is_group_seat(seat) || !looks_dead(seat)) return Cleaned::nothing;
   roster_.mark_dead(seat & ~repairing_bit);
   if ((seat & repairing_bit) == 0 &&
       !theirs.owner.compare_exchange(seat, seat | repairing_bit,
@@ -124,7 +126,7 @@ Cleaned Janitor::clean_cursor(uint32_t slot) {
   if (slot >= ring_.cursor_slots) return Cleaned::nothing;
   const uint64_t seat =
       ring_.cursors[slot].owner.load(std::memory_order_acquire);  // acquire [slot]
-  if (!looks_dead(seat)) return Cleaned::nothing;
+  if (is_group_seat(seat) || !looks_dead(seat)) return Cleaned::nothing;
   return under_lock([&] { return clean_cursor_locked(slot); });
 }
 
@@ -150,7 +152,7 @@ Swept Janitor::count_dead() const {
   for (uint32_t slot = 0; slot < ring_.cursor_slots; ++slot) {
     const uint64_t seat =
         ring_.cursors[slot].owner.load(std::memory_order_acquire);  // acquire [slot]
-    if (looks_dead(seat)) ++dead.cursors;
+    if (!is_group_seat(seat) && looks_dead(seat)) ++dead.cursors;
   }
   dead.left = dead.producers + dead.cursors;
   return dead;
