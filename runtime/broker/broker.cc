@@ -56,6 +56,7 @@ Status Broker::begin(shm::Directory directory) {
   options.data = data_;
   options.flusher.storage = settings_.storage;
   options.flusher.wait = wait_of(settings_.wait);
+  options.on_step = [this] { note_life(); };
   LL_TRY(keeper, Keeper::start(directory, options, log_));
   keeper_ = std::move(keeper);
   reaper_ = std::make_unique<Reaper>(std::move(directory));

@@ -49,7 +49,7 @@ const char* text_of(KeptLog::State state) {
 Result<std::unique_ptr<Keeper>> Keeper::start(shm::Directory directory,
                                               const KeeperOptions& options, Log& log) {
   io::keep_on_disk(directory, options.data);
-  auto keeper = std::unique_ptr<Keeper>(new Keeper(std::move(directory), options.data, log));
+  auto keeper = std::unique_ptr<Keeper>(new Keeper(std::move(directory), options, log));
   LL_TRY(flusher, io::Flusher::start(options.flusher));
   keeper->flusher_ = std::move(flusher);
   return keeper;
@@ -107,6 +107,7 @@ void Keeper::look_at(const std::set<std::string>& station_folders) {
 }
 
 void Keeper::look(const shm::StationName& name) {
+  if (on_step_) on_step_();
   const auto conf = io::read_station_conf(data_, name);
   const auto found = stations_.find(name.text());
   const bool is_lost = conf && !*conf && io::has_lost_conf(data_, name);
@@ -183,6 +184,7 @@ void Keeper::try_later(Kept& kept) {
 
 std::vector<io::FlushSource> Keeper::missing_of(Kept& kept) {
   kept.try_again_ns = 0;
+  if (on_step_) on_step_();  // it may have to wait for a lock of the station's
   auto sources = io::sources_of(directory_, data_, kept.name);
   if (!sources) {
     complain(kept, sources.fault());

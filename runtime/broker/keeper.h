@@ -12,6 +12,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -30,6 +31,8 @@ namespace loopline::broker {
 struct KeeperOptions {
   std::string data;
   io::FlusherOptions flusher;
+  std::function<void()> on_step =
+      {};  // a station was looked at: it goes on, however many there are
 };
 
 // One partition, as people are told about it.
@@ -68,16 +71,19 @@ class Keeper {
     shm::StationName name;
     io::StationConf conf;
     std::filesystem::file_time_type conf_time;  // a purge touches the conf
-    std::vector<bool> is_open;           // by partition
-    std::map<uint32_t, Fault> troubles;  // of partitions that are not open
-    std::optional<Fault> trouble;        // of the station
+    std::vector<bool> is_open;                  // by partition
+    std::map<uint32_t, Fault> troubles;         // of partitions that are not open
+    std::optional<Fault> trouble;               // of the station
     uint64_t backoff_ns = 0;
     uint64_t try_again_ns = 0;  // 0: nothing is to be tried
   };
   using Key = std::pair<std::string, uint32_t>;
 
-  Keeper(shm::Directory directory, std::string data, Log& log)
-      : directory_(std::move(directory)), data_(std::move(data)), log_(log) {}
+  Keeper(shm::Directory directory, const KeeperOptions& options, Log& log)
+      : directory_(std::move(directory)),
+        data_(options.data),
+        on_step_(options.on_step),
+        log_(log) {}
   void look(const shm::StationName& name);
   void look_for_lost_confs();
   void open_due();
@@ -94,6 +100,7 @@ class Keeper {
 
   shm::Directory directory_;
   std::string data_;
+  std::function<void()> on_step_;
   Log& log_;
   std::timed_mutex mutex_;  // guards what follows
   std::unique_ptr<io::Flusher> flusher_;

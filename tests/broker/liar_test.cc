@@ -646,7 +646,8 @@ TEST_F(BrokerLiars, LitterAmongTheSparesIsNobodysSegment) {
 }
 
 // The roster is everybody's: who spoils it ends whoever lives by it, but not the broker.
-TEST(BrokerLiarsRoster, IsCutShortAndTheBrokerGoesOn) {
+TEST(BrokerLiarsRoster, IsSpoiledAndCutShortAndTheBrokerGoesOn) {
+  constexpr uint64_t entry_bytes = sizeof(shm::RosterEntry);
   LyingInstance instance;
   const auto in_a_child = [&](const auto& work) {
     const pid_t child = ::fork();
@@ -668,8 +669,24 @@ TEST(BrokerLiarsRoster, IsCutShortAndTheBrokerGoesOn) {
   };
   instance.start(false);
   ASSERT_TRUE(in_a_child([&] { return publish(true); })) << instance.log();
+  const std::string roster = instance.shm() + "/roster";
+  {
+    // All that is said of people; who holds which lock is the kernel's word, and trusted.
+    sim::Random random(told_by_user("LL_LIES_SEED", 1));
+    const shm::File file(::open(roster.c_str(), O_WRONLY | O_CLOEXEC));
+    for (uint64_t lie = 0; lie < 4000; ++lie) {
+      const uint64_t entry = shm::page_size + random.below(shm::roster_entry_count) * entry_bytes;
+      const uint64_t from = offsetof(shm::RosterEntry, state);
+      const uint64_t at = entry + from + 8 * random.below((entry_bytes - from) / 8);
+      const uint64_t word = random.coin() ? random.next() : random.below(4);
+      ASSERT_EQ(::pwrite(file.fd(), &word, sizeof word, static_cast<off_t>(at)), 8);
+      if (lie % 1000 != 0) continue;
+      EXPECT_TRUE(instance.ask("status"));
+    }
+  }
+  EXPECT_TRUE(in_a_child([&] { return publish(false); })) << instance.log();
   for (const off_t size : {4096 + 17, 0}) {
-    ASSERT_EQ(::truncate((instance.shm() + "/roster").c_str(), size), 0);
+    ASSERT_EQ(::truncate(roster.c_str(), size), 0);
     for (int count = 0; count < 3; ++count) EXPECT_TRUE(instance.ask("status"));
     EXPECT_FALSE(in_a_child([&] { return publish(false); }));
   }

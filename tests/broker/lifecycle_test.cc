@@ -1,4 +1,5 @@
 // Broker: stations that come, go, change, fail and come back while it runs; what others leave.
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -127,6 +128,31 @@ TEST_F(BrokerLife, OneDamagedStationDoesNotStopTheOthers) {
   EXPECT_EQ(log_.count("\"main/bad-conf\" is in trouble"), 1u) << log_.all();
 }
 
+// Whoever holds the lock of all stations holds up those that are made anew, not those that live.
+TEST_F(BrokerLife, OpensStationsWhoseLocksSomebodyHolds) {
+  add("orders");
+  const shm::File roster(::open((instance_.paths().shm + "/roster").c_str(), O_RDWR | O_CLOEXEC));
+  struct flock all {};
+  all.l_type = F_WRLCK;
+  all.l_whence = SEEK_SET;
+  ASSERT_EQ(::fcntl(roster.fd(), F_OFD_SETLK, &all), 0);
+  start();
+  EXPECT_EQ(look("orders").state, KeptLog::State::flushing) << look("orders").trouble;
+}
+
+TEST_F(BrokerLife, CountsNoMorePartitionsThanAStationMayHave) {
+  const Station lost = add("lost");
+  start();
+  publish(lost, "one");
+  stop();
+  put_aside(conf_of("lost"));
+  for (uint32_t partition = 1; partition < 300; ++partition) {
+    std::filesystem::create_directory(io::log_folder(data(), {"main", "lost"}, partition));
+  }
+  const Fault fault = io::conf_missing(data(), {"main", "lost"}, nullptr);
+  EXPECT_THAT(fault.message(), HasSubstr("\"partitions = 256\""));
+}
+
 TEST_F(BrokerLife, OpensWhatWasMendedAtOnceWhenTold) {
   const Station orders = add("orders");
   const std::string aside = put_aside(conf_of("orders"));
@@ -144,7 +170,7 @@ TEST_F(BrokerLife, AConfThatGetsLostStopsNobodysMessages) {
   publish(orders, "one");
   const std::string aside = put_aside(conf_of("orders"));
   EXPECT_TRUE(wait_until([&] { return !look("orders").trouble.empty(); }));
-  EXPECT_EQ(look("orders").state, KeptLog::State::flushing);
+  ASSERT_EQ(look("orders").state, KeptLog::State::flushing);
   publish(orders, "two");
   std::filesystem::rename(aside, conf_of("orders"));
   EXPECT_TRUE(wait_until([&] { return look("orders").trouble.empty(); }));

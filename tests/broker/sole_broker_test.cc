@@ -5,11 +5,15 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <optional>
+#include <thread>
 
 #include "tests/support/must.h"
 #include "tests/support/temp_instance.h"
+#include "tests/support/wait_until.h"
 
 namespace loopline::broker {
 namespace {
@@ -49,6 +53,35 @@ TEST(SoleBroker, NoticesThatItsFileWasTakenAway) {
   const SoleBroker second = must(SoleBroker::take(folder.path()));
   EXPECT_FALSE(first.is_still_there());
   EXPECT_TRUE(second.is_still_there());
+}
+
+TEST(SoleBroker, WhoWaitedForAFileThatIsGoneBeginsAnew) {
+  const test::TempFolder folder;
+  const std::string path = folder.path() + "/broker.lock";
+  const auto times_open = [&] {
+    int count = 0;
+    std::error_code gone;
+    for (const auto& fd : std::filesystem::directory_iterator("/proc/self/fd")) {
+      count += std::filesystem::read_symlink(fd.path(), gone) == path;
+    }
+    return count;
+  };
+  // Who waits does so for a moment only, which a busy machine may take away.
+  constexpr int tries_max = 100;
+  std::optional<Result<SoleBroker>> second;
+  for (int count = 0; count < tries_max && (!second || !*second); ++count) {
+    SoleBroker first = must(SoleBroker::take(folder.path()));
+    std::atomic<bool> has_ended{false};
+    std::thread waiting([&] {
+      second = SoleBroker::take(folder.path());
+      has_ended = true;
+    });
+    EXPECT_TRUE(test::wait_until([&] { return times_open() == 2 || has_ended; }));
+    std::filesystem::remove(path);
+    first.release();
+    waiting.join();
+  }
+  EXPECT_TRUE(must(std::move(*second)).is_still_there());
 }
 
 TEST(SoleBroker, BelievesNothingThatStandsInTheFile) {
