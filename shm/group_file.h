@@ -9,6 +9,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -62,6 +63,8 @@ class GroupFile {
   // or one that drops the oldest), too_many (cursors), closed (removed, or the group is in another
   // ring), timed_out (the group's lock or the ring's stays with somebody else), forked.
   Result<Group> settle_in(Attached& attached, From from, uint64_t* lost = nullptr);
+  // The group as it stands in this ring, only to look; nothing when it does not.
+  std::optional<Group> view(const Attached& attached) const;
   // Whether its floor is in this ring.
   bool is_in(const Attached& attached) const;
   // Goes to the successor's ring, once all that was handed out of `from` is settled: true, or it

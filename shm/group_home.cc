@@ -108,6 +108,14 @@ bool GroupFile::is_in(const Attached& attached) const {
   return home_generation(home) == attached.header().generation && home != home_removed;
 }
 
+std::optional<Group> GroupFile::view(const Attached& attached) const {
+  if (!is_in(attached)) return std::nullopt;
+  const uint32_t slot =
+      home_slot(control().home.load(std::memory_order_acquire));  // acquire [home]
+  if (slot >= attached.ring().cursor_slots) return std::nullopt;
+  return over(attached.ring(), slot);
+}
+
 Result<Group> GroupFile::settle_in(Attached& attached, From from, uint64_t* lost) {
   const RingHeader& ring = attached.header();
   if (ring.storage == Storage::file || ring.when_full == WhenFull::drop_oldest) {

@@ -41,8 +41,15 @@ Result<GroupMember> GroupMember::open(std::shared_ptr<Attached> attached,
 }
 
 Status GroupMember::join(SeatId seat) {
+  auto& count = group_.control->member_count;
   for (uint32_t slot = 0; slot < group_.member_slots; ++slot) {
     MemberSlot& theirs = group_.members[slot];
+    // Before the slot is ours: were it counted later, and we dead by then, nobody would sweep it.
+    uint32_t used = count.load(std::memory_order_relaxed);  // relaxed: CAS below
+    while (used < slot + 1 &&
+           !count.compare_exchange(used, slot + 1, std::memory_order_acq_rel,  // acq_rel [member]
+                                   std::memory_order_relaxed)) {  // relaxed: looked at again
+    }
     uint64_t expected = nobody;
     if (!theirs.owner.compare_exchange(expected, seat,
                                        std::memory_order_acq_rel,     // acq_rel [member]
@@ -53,12 +60,6 @@ Status GroupMember::join(SeatId seat) {
     theirs.taken.store(0, std::memory_order_relaxed);  // relaxed: for people
     theirs.acked.store(0, std::memory_order_relaxed);  // relaxed: for people
     theirs.late.store(0, std::memory_order_relaxed);   // relaxed: for people
-    auto& count = group_.control->member_count;
-    uint32_t used = count.load(std::memory_order_relaxed);  // relaxed: CAS below
-    while (used < slot + 1 &&
-           !count.compare_exchange(used, slot + 1, std::memory_order_acq_rel,  // acq_rel [member]
-                                   std::memory_order_relaxed)) {  // relaxed: looked at again
-    }
     mine_ = &theirs;
     slot_ = slot;
     seat_ = seat;
@@ -194,7 +195,8 @@ Result<size_t> GroupMember::take_some(std::span<Lease> leases, bool dead) {
     bool again = false;
     why_none_ = stop;
     LL_TRY_STATUS(go_on(stop, again));
-    if (!again) return count;
+    // Once more for what the sweep found; after that it is another member's, or not due.
+    if (!again && (dead || round != 0 || !taker_.has_pending())) return count;
   }
   return Fault(FaultCode::timed_out,
                "station \"" + attached_->name() + "\" is sealed again and again");
@@ -215,10 +217,7 @@ Status GroupMember::go_on(TakeStop stop, bool& again) {
       return ok();
     case TakeStop::sealed: {
       sweep(monotonic_ns());
-      if (taker_.has_pending()) {
-        again = true;
-        return ok();
-      }
+      if (taker_.has_pending()) return ok();
       LL_TRY(next, attached_->successor());
       LL_TRY(moved, file_->move(*attached_, *next));
       if (!moved) return ok();
@@ -228,7 +227,6 @@ Status GroupMember::go_on(TakeStop stop, bool& again) {
     }
     default:
       sweep(monotonic_ns());
-      again = taker_.has_pending();
       return ok();
   }
 }

@@ -34,7 +34,7 @@ struct Options {
 
 const char* const usage =
     "usage: crash_torture [--minutes N | --seconds N] [--seed S] [--processes N]\n"
-    "                     [--round-seconds N] [--only many|exclusive|sealing|paced]\n";
+    "                     [--round-seconds N] [--only many|exclusive|sealing|paced|group]\n";
 
 bool parse(int count, char** arguments, Options& options) {
   for (int index = 1; index < count; index += 2) {
@@ -111,6 +111,12 @@ int torture(const Options& options) {
   };
   std::printf("crash_torture: seed %llu, %u mortal processes, %.0f s\n",
               static_cast<unsigned long long>(options.seed), options.processes, options.seconds);
+  if (options.only == "group") {
+    const auto round_ns = static_cast<uint64_t>(options.round_seconds * double{second});
+    const bool kept =
+        torture_groups(options.seed, options.processes, end - started, round_ns, interrupted);
+    return kept ? 0 : 1;
+  }
   double next_line = line_every_s;
   bool fine = true;
   for (uint64_t number = 1; fine && !interrupted && monotonic_ns() < end; ++number) {

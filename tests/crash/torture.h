@@ -122,4 +122,12 @@ constexpr const char* torture_station = "torture";
 bool run_round(const PrivateInstance& instance, Board& board, const RoundPlan& plan, Tally& tally,
                const std::atomic<bool>& interrupted);
 
+// The torture of consumer groups, which is by itself; see torture_group.cc.
+struct GroupTally {
+  uint64_t rounds = 0, messages = 0, handed = 0, again = 0, late = 0;
+  uint64_t member_deaths = 0, producer_deaths = 0, stops = 0;
+};
+bool torture_groups(uint64_t seed, uint32_t processes, uint64_t duration_ns, uint64_t round_ns,
+                    const std::atomic<bool>& interrupted);
+
 }  // namespace loopline::crash
