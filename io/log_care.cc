@@ -238,10 +238,10 @@ void LogWriter::note_purge(const PurgeMark& mark) {
   if (end_ == purged_ && !open_.empty() && open_.back().is_begun) open_.back().is_full = true;
 }
 
-// All of the segment is durable and was purged.
+// All of the segment was purged. (One that is sealed is durable: its footer comes last.)
 bool LogWriter::is_purged(size_t index) const {
   const LogPlace end = index + 1 < known_.size() ? known_[index + 1].start : end_;
-  return end.position <= purged_.position && end.position <= durable_.position;
+  return end.position <= purged_.position;
 }
 
 bool LogWriter::is_purge_due() const {

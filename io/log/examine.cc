@@ -472,9 +472,8 @@ Result<LogFacts> Examination::run() {
                          std::to_string(oldest.sequence) + " was dropped or is lost");
   }
   LL_TRY_STATUS(read_purge());
-  // A ring that begins where the log was purged proves nothing of what was before it.
-  const bool is_proof = !purged_ || is_behind(options_.durable, *purged_);
-  if (is_proof && (log_.manifest || !log_.segments.empty())) prove(options_.durable);
+  // Of what was purged it may prove more than there is: gaps before the mark are none.
+  if (log_.manifest || !log_.segments.empty()) prove(options_.durable);
   size_t first = 0;
   LL_TRY_STATUS(find_beginning(first));
   // Else the walk finds it.
