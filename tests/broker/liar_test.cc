@@ -353,8 +353,10 @@ class Client {
   void clean_up() {
     std::error_code error;
     for (const std::string& path : files_of("")) fs::remove_all(path, error);
-    fs::remove_all(station_folder(), error);
-    fs::remove_all(station_folder() + "-aside", error);
+    for (const char* litter :
+         {"", "-aside", "x0", "x1", "x2", "x0-aside", "x1-aside", "x2-aside"}) {
+      fs::remove_all(station_folder() + litter, error);
+    }
     fs::remove_all(factory_file(), error);
     fs::remove_all(factory_file() + "-aside", error);
   }
@@ -368,7 +370,10 @@ class Client {
     std::vector<std::string> found;
     for (const auto& file : fs::directory_iterator(instance_.shm())) {
       const std::string name = file.path().filename();
-      const bool is_it = name.starts_with("liars@" + name_ + "@") && name.ends_with(suffix);
+      // A folder that was put aside is the folder of a station, too.
+      const bool is_ours = name.starts_with("liars@" + name_ + "@") ||
+                           name.starts_with("liars@" + name_ + "-aside@");
+      const bool is_it = is_ours && name.ends_with(suffix);
       if (is_it) found.push_back(file.path());
     }
     std::sort(found.begin(), found.end());

@@ -138,6 +138,8 @@ TEST_F(LooplinedTest, KeepsWhatChangesWithoutALook) {
   auto producer = must(add("orders").producer());
   const auto ticket = must(producer.publish_async("one"));
   must(producer.wait(ticket, Ack::durable, std::chrono::seconds(30)));
+  must(Station::edit("orders", {.retention_messages = 5}, folder()));
+  EXPECT_TRUE(comes_to_say("\"main/orders\" has other parameters")) << logged();
 }
 
 TEST_F(LooplinedTest, OpensAgainWhatFailedAtAHangup) {
