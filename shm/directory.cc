@@ -293,7 +293,7 @@ Result<bool> Directory::publish(Mapping& mapping, const RingOptions& options,
 // A successor begins where its predecessor ends.
 Result<RingOptions> Directory::with_start(const RingOptions& options) const {
   RingOptions whole = options;
-  const bool is_asked = options.storage == Storage::file && options.born && !options.start;
+  const bool is_asked = options.born && !options.start;
   if (!is_asked || !start_of_) return whole;
   LL_TRY(start, start_of_({options.factory, options.station}, options.partition));
   whole.start = start;

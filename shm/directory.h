@@ -98,8 +98,8 @@ class Directory {
   Result<std::shared_ptr<Roster>> roster_to_look() const;
   const InstancePaths& paths() const { return paths_; }
 
-  // Where the first ring of a file station's partition begins: behind what its log on disk holds.
-  // Nothing: at the beginning. Whoever opens file stations sets it (io/log/file_station.h).
+  // Where the first ring of a partition begins: behind what its log on disk holds, or with the
+  // sequence it had elsewhere; nothing: at the beginning. Whoever makes such stations sets it.
   using StartOf =
       std::function<Result<std::optional<Pair>>(const StationName&, uint32_t partition)>;
   void set_start_of(StartOf start_of) { start_of_ = std::move(start_of); }
