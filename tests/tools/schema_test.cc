@@ -89,6 +89,11 @@ const std::vector<Case>& cases() {
       {{"station", "purge"}, {"new"}, {2}},
       {{"station", "purge"}, {"new", "--yes"}},
       {{"station", "purge"}, {"missing"}, {3}},
+      {{"station", "export"}, {"three", "--output=/dev/null"}},
+      {{"station", "export"}, {"three", "--from=seq:1"}, {2}},
+      {{"station", "export"}, {"missing"}, {2}},
+      {{"station", "import"}, {"other"}, {1}, "no export"},
+      {{"station", "import"}, {"other", "--input=/nonexistent"}, {3}},
       {{"factory", "add"}, {"f", "--ring=64KiB", "--timestamp=off", "--quota-stations=1"}},
       {{"factory", "add"}, {"f"}, {1}},
       {{"factory", "edit"}, {"f", "--mode=0640", "--evict-after=5s", "--owner=root"}},
@@ -317,6 +322,19 @@ TEST_F(Schema, DescribesGapsAndMissingTimestamps) {
   try_case({{"ring", "dump"}, {"quick"}});
   EXPECT_THAT(to_validate_, HasSubstr("\"gap\""));
   EXPECT_EQ(complaints(), "");
+}
+
+TEST_F(Schema, DescribesExportsAndImportsWholeAndDamaged) {
+  told({"station", "add", "quick", "--ring=64KiB"});
+  told({"produce", "quick"}, thousand_byte_lines(200));
+  const std::string file = instance_.folder() + "/quick.x";
+  try_case({{"station", "export"}, {"quick", "--from=seq:2", "--output", file}, {1}});
+  try_case({{"station", "import"}, {"copy", "--input", file}});
+  scribble(file, 8192, 1);
+  try_case({{"station", "import"}, {"other", "--input", file}, {1}});
+  try_case({{"station", "import"}, {"other", "--salvage", "--input", file}, {1}});
+  EXPECT_EQ(complaints(), "");
+  EXPECT_THAT(to_validate_, HasSubstr("\"damage_count\":"));
 }
 
 TEST_F(Schema, DescribesTheEndOfAStationThatIsRead) {

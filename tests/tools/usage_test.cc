@@ -28,10 +28,10 @@ TEST_F(Usage, HelpNamesEveryCommandAndExitStatus) {
 TEST_F(Usage, AWrongWordGetsAHint) {
   EXPECT_THAT(refused(2, {}), HasSubstr("needs one of: "));
   EXPECT_THAT(refused(2, {"station"}),
-              HasSubstr("needs one of: add, ls, info, edit, purge, verify, rm"));
+              HasSubstr("needs one of: add, ls, info, edit, purge, verify, export, import, rm"));
   EXPECT_THAT(refused(2, {"sttion", "ls"}), HasSubstr("did you mean station?"));
   EXPECT_THAT(refused(2, {"station", "remove"}),
-              HasSubstr("it has: add, ls, info, edit, purge, verify, rm"));
+              HasSubstr("it has: add, ls, info, edit, purge, verify, export, import, rm"));
   EXPECT_THAT(refused(2, {"station", "add", "x", "--rng", "1MiB"}),
               HasSubstr("did you mean --ring?"));
   EXPECT_THAT(refused(2, {"station", "info"}), HasSubstr("NAME is required"));

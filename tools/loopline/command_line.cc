@@ -84,6 +84,11 @@ Verb& Verb::argument(const char* name, std::string& value, const char* descripti
   return *this;
 }
 
+Verb& Verb::argument_if_any(const char* name, std::string& value, const char* description) {
+  add_option(name, value, description);
+  return *this;
+}
+
 Verb& Verb::station(const char* name, std::string& value, const char* description) {
   CLI::Option* made = add_option(name, value, description)->required();
   line_->places_[made] = {Kind::stations, {}};

@@ -42,6 +42,7 @@ class Verb {
   Verb& one_of(const char* name, std::string& value, const std::vector<std::string>& words,
                const char* description);
   // By place, and not needed.
+  Verb& argument_if_any(const char* name, std::string& value, const char* description);
   Verb& station_if_any(const char* name, std::string& value, const char* description);
   Verb& stations(const char* name, std::vector<std::string>& value, const char* description);
   Verb& files(const char* name, std::vector<std::string>& value, const char* description);

@@ -47,6 +47,21 @@ struct StationVerifyArguments {
   std::string partition;  // empty: all
 };
 
+struct StationExportArguments {
+  std::string station;
+  std::string from;          // as of consume; empty: earliest
+  std::string to;            // latest | seq:N | time:T
+  std::string output = "-";  // stdout
+  bool overwrite = false;
+};
+
+struct StationImportArguments {
+  StationAddArguments to;   // its name is empty: that of the station which was exported
+  std::string input = "-";  // stdin
+  bool salvage = false;
+  bool renumber = false;
+};
+
 struct FactoryArguments {
   std::string name;
   // By the keys of its file; an empty value was not said.
@@ -183,6 +198,8 @@ Status station_info(Output& out, const std::string& name);
 Status station_edit(Output& out, const StationEditArguments& arguments);
 Status station_verify(Output& out, const StationVerifyArguments& arguments);
 Status station_purge(Output& out, const StationPurgeArguments& arguments);
+Status station_export(Output& out, const StationExportArguments& arguments);
+Status station_import(Output& out, const StationImportArguments& arguments);
 Status factory_add(Output& out, const FactoryArguments& arguments);
 Status factory_ls(Output& out);
 Status factory_info(Output& out, const std::string& name);

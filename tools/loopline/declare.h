@@ -9,6 +9,7 @@ void declare_broker(CommandLine& line);
 void declare_demo(CommandLine& line);
 void declare_factory(CommandLine& line);
 void declare_station(CommandLine& line);
+void declare_transfer(Noun& station, CommandLine& line);  // station export, station import
 void declare_produce(CommandLine& line);
 void declare_consume(CommandLine& line);
 void declare_flush(CommandLine& line);

@@ -83,7 +83,7 @@ void declare_edit(Noun& station, StationEditArguments& arguments) {
 }  // namespace
 
 void declare_station(CommandLine& line) {
-  Noun station = line.noun("station", "make, list, describe, edit and remove stations");
+  Noun station = line.noun("station", "make, list, describe, edit, copy and remove stations");
   declare_add(station, line.keep<StationAddArguments>());
   station
       .verb("ls", "list them, with their rings and who is attached",
@@ -124,6 +124,8 @@ void declare_station(CommandLine& line) {
           "when it began. Exit status 0: all is whole; 1: something is damaged, and the report "
           "says which messages and files.")
       .examples({"loopline station verify orders", "loopline station verify orders --json"});
+
+  declare_transfer(station, line);
 
   auto& rm = line.keep<StationRmArguments>();
   station

@@ -13,6 +13,7 @@
 #include "options.h"
 #include "shm/base/clock.h"
 #include "station_disk.h"
+#include "transfer/mark.h"
 #include "viewer.h"
 
 namespace loopline::cli {
@@ -158,6 +159,7 @@ Status station_rm(Output& out, const StationRmArguments& arguments) {
                          "Remove station " + name.text() + " and its messages?",
                          "station \"" + name.text() + "\" was kept"}));
   LL_TRY_STATUS(remove_ring(out.dir(), name));
+  if (const auto paths = shm::find_instance(out.dir())) forget_import(*paths, name);
   if (out.is_json()) {
     out.line(json_of_removed(name.text()));
   } else if (!out.is_quiet()) {

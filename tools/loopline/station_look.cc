@@ -13,6 +13,7 @@
 #include "shm/base/units.h"
 #include "station.h"
 #include "station_disk.h"
+#include "transfer/mark.h"
 #include "viewer.h"
 
 namespace loopline::cli {
@@ -357,6 +358,25 @@ Status station_ls(Output& out) {
   return ok();
 }
 
+namespace {
+
+// Of a station that an import still fills, or was killed while it did.
+void tell_import(Output& out, const shm::StationName& name, const shm::RingHeader* ring,
+                 const StationOnDisk& disk) {
+  std::optional<StationId> id;
+  if (ring != nullptr) {
+    id = station_id_of(*ring);
+  } else if (disk.conf) {
+    id = StationId{disk.conf->id.words[0], disk.conf->id.words[1]};
+  }
+  const auto paths = shm::find_instance(out.dir());
+  if (!paths) return;
+  const std::string text = import_text(name, import_of(*paths, name, id));
+  if (!text.empty()) out.note(text);
+}
+
+}  // namespace
+
 Status station_info(Output& out, const std::string& text) {
   LL_TRY(name, shm::parse_station_name(text));
   const auto viewer = Viewer::open(out.dir());
@@ -374,6 +394,7 @@ Status station_info(Output& out, const std::string& text) {
   } else {
     print_only_on_disk(out, disk);
   }
+  tell_import(out, name, header, disk);
   return ok();
 }
 
