@@ -10,6 +10,7 @@
 
 #include "attached.h"
 #include "base/units.h"
+#include "group_file.h"
 #include "instance.h"
 #include "ledger.h"
 #include "ring_header.h"
@@ -241,7 +242,7 @@ Result<bool> share_file(const char* what, const std::string& path, const Station
 }
 
 // Of every file of the station, those not born too; whether any was different. The rings first: a
-// ledger that is made meanwhile is made like its ring.
+// ledger or a group that is made meanwhile is made like its ring.
 Result<bool> Editor::share_files(const StationEdit& edit) const {
   bool is_changed = false;
   if (!edit.mode && !edit.owner) return false;
@@ -254,6 +255,10 @@ Result<bool> Editor::share_files(const StationEdit& edit) const {
   const std::string start = name_.factory + "@" + name_.station + "@";
   for (const std::string& path : ledger_files(directory_.paths().shm, start)) {
     LL_TRY(is_other, share_file("ledger", path, edit));
+    is_changed |= is_other;
+  }
+  for (const std::string& path : group_files(directory_.paths().shm, start)) {
+    LL_TRY(is_other, share_file("group", path, edit));
     is_changed |= is_other;
   }
   return is_changed;

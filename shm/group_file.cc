@@ -234,13 +234,19 @@ bool is_group_file(const std::string& path) {
          std::count(name.begin(), name.end(), '@') == group_name_separators;
 }
 
-void remove_group_files(const std::string& folder, std::string_view start) {
+std::vector<std::string> group_files(const std::string& folder, std::string_view start) {
+  std::vector<std::string> paths;
   std::error_code error;
   for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end;
        at.increment(error)) {
-    if (!at->path().filename().string().starts_with(start)) continue;
-    if (is_group_file(at->path().string())) ::unlink(at->path().c_str());
+    const bool is_wanted = at->path().filename().string().starts_with(start);
+    if (is_wanted && is_group_file(at->path().string())) paths.push_back(at->path().string());
   }
+  return paths;
+}
+
+void remove_group_files(const std::string& folder, std::string_view start) {
+  for (const std::string& path : group_files(folder, start)) ::unlink(path.c_str());
 }
 
 }  // namespace loopline::shm

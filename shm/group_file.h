@@ -70,6 +70,14 @@ class GroupFile {
   // Goes to the successor's ring, once all that was handed out of `from` is settled: true, or it
   // was there already. For members that came to the seal; see group.h.
   Result<bool> move(Attached& from, Attached& to);
+  // While it is paused nothing is handed out; leases go on. Takes hold with the next take().
+  void set_paused(const Attached& attached, bool paused);
+  bool is_paused() const;
+  // Goes on at what `from` means, with members attached: what was not handed out and lies before it
+  // never is; leases before it end with their next verdict. Faults: unsupported (what was handed
+  // out already is not handed out again: the group is removed and made anew for that), closed (as
+  // settle_in), timed_out.
+  Status seek(Attached& attached, From from);
   // Gives the ring back; members are told that the group is gone. The caller unlinks the file.
   Status retire(Attached& attached);
 
@@ -100,7 +108,8 @@ constexpr uint32_t home_slot(uint64_t home) { return static_cast<uint32_t>(home)
 
 constexpr std::string_view group_suffix = ".group";
 bool is_group_file(const std::string& path);
-// Those in `folder` whose names begin with `start`.
+// Those in `folder` whose names begin with `start`: their paths.
+std::vector<std::string> group_files(const std::string& folder, std::string_view start);
 void remove_group_files(const std::string& folder, std::string_view start);
 
 }  // namespace loopline::shm

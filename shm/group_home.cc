@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "armed.h"
 #include "base/clock.h"
 #include "group_file.h"
 #include "group_settle.h"
@@ -39,9 +40,14 @@ uint64_t count_lost(const Group& group, Pair floor) {
 uint64_t first_wanted(const Ring& ring, Pair oldest, From from) {
   if (from.kind() == From::Kind::earliest) return 0;
   if (from.kind() == From::Kind::sequence) return from.value();
+  // By copies: of a group at work nobody holds the window for us.
   FrameView view;
   Reader reader(ring, oldest);
-  while (reader.next(view) == ReadOutcome::frame) {
+  std::vector<std::byte> copy(ring.units_max * unit_size);
+  for (;;) {
+    const ReadOutcome outcome = reader.next_copy(view, copy.data());
+    if (outcome == ReadOutcome::lapped) continue;
+    if (outcome != ReadOutcome::frame) break;
     if (from.kind() == From::Kind::time && view.timestamp >= from.value()) return view.sequence;
   }
   const uint64_t end = reader.at().second;
@@ -236,6 +242,40 @@ Result<bool> GroupFile::move(Attached& from, Attached& to) {
   }
   static_cast<void>(to.lift_gate());
   return true;
+}
+
+void GroupFile::set_paused(const Attached& attached, bool paused) {
+  control().paused.store(paused ? 1 : 0, std::memory_order_relaxed);  // relaxed: sooner or later
+  if (!paused) ring_readers_if_parked(attached.ring());
+}
+
+bool GroupFile::is_paused() const {
+  return control().paused.load(std::memory_order_relaxed) != 0;  // relaxed: it may change at once
+}
+
+Status GroupFile::seek(Attached& attached, From from) {
+  LL_TRY(group, settle_in(attached, from));
+  GroupControl& shared = control();
+  const LockGuard guard(shared.lock.mutex, lock_for(shared.lock.mutex, group_lock_wait_ns));
+  if (!guard) return not_locked(guard.outcome());
+  const Pair floor = group.floor->load(std::memory_order_acquire);  // acquire [cursor]
+  if (!is_floor(floor.first)) {
+    return Fault(FaultCode::closed, "group \"" + std::string(header_.name) + "\" of station \"" +
+                                        attached.name() + "\" was detached meanwhile; try again");
+  }
+  const uint64_t wanted = first_wanted(attached.ring(), floor, from);
+  const Pair handed = shared.hint.pair.load(std::memory_order_acquire);  // acquire [handed]
+  if (wanted < std::max(handed.second, floor.second)) {
+    return Fault(FaultCode::unsupported,
+                 "group \"" + std::string(header_.name) + "\" of station \"" + attached.name() +
+                     "\" handed out what lies before sequence " +
+                     std::to_string(std::max(handed.second, floor.second)) +
+                     " already: remove the group and make it anew to begin at " +
+                     std::to_string(wanted));
+  }
+  shared.from_sequence.store(wanted, std::memory_order_relaxed);  // relaxed: with the next take
+  ring_readers_if_parked(attached.ring());
+  return ok();
 }
 
 Status GroupFile::retire(Attached& attached) {

@@ -101,7 +101,7 @@ struct GroupControl {
   // Where the floor is: [63:32] generation of the ring, [31:0] cursor slot. 0: none yet; whoever
   // opens the group goes on with it, under `lock`.
   alignas(line_pitch) Atomic<uint64_t> home;
-  Atomic<uint64_t> from_sequence;  // messages before it are passed over; only grows
+  Atomic<uint64_t> from_sequence;  // messages before it are passed over
   Atomic<uint32_t> paused;         // not 0: nothing is handed out
   Atomic<uint32_t> member_count;   // slots ever used; only grows
   // Of opening, moving to another ring, and removing; not of anything a message waits for.

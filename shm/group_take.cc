@@ -26,8 +26,8 @@ Taker::Taker(const Group& group, uint32_t member)
 void Taker::start() {
   const Pair next = this->next();
   if (next.second > reader_.at().second) reader_.restart(next);
-  from_sequence_ =
-      group_.control->from_sequence.load(std::memory_order_relaxed);  // relaxed: it only grows
+  from_sequence_ = group_.control->from_sequence.load(
+      std::memory_order_relaxed);  // relaxed: a seek takes hold sooner or later
   passed_some_ = false;
 }
 
@@ -145,8 +145,8 @@ TakeStop Taker::take_again(std::span<Lease> leases, size_t& count, uint64_t now_
   // If we die here: the next sweep sets it again.
   const Pair floor = group_.floor->load(std::memory_order_acquire);  // acquire [cursor]
   if (!is_floor(floor.first)) return TakeStop::detached;
-  const uint64_t from =
-      group_.control->from_sequence.load(std::memory_order_relaxed);  // relaxed: it only grows
+  const uint64_t from = group_.control->from_sequence.load(
+      std::memory_order_relaxed);  // relaxed: a seek takes hold sooner or later
   TakeStop stop = TakeStop::none;
   bool passed_some = false;
   for (uint64_t s = floor.second; s != floor.second + group_.entry_count(); ++s) {

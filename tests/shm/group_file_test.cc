@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "named_station.h"
+#include "shm/edit.h"
 #include "shm/group_member.h"
 
 namespace loopline::shm {
@@ -164,6 +165,51 @@ TEST_F(GroupFiles, GoWithTheirStation) {
   EXPECT_EQ(
       ::access(GroupFile::path_of(folder(), one.attached()->header(), "billing").c_str(), F_OK),
       -1);
+}
+
+// Else who may read from now on could not work beside the others.
+TEST_F(GroupFiles, HaveTheModeOfTheirStation) {
+  const auto made = file(station_.attach());
+  StationEdit edit;
+  edit.mode = 0606;
+  EXPECT_TRUE(must(edit_station(station_.directory(), station_.name(), edit)).is_changed);
+  struct stat status;
+  ASSERT_EQ(::fstat(made->fd(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0606u);
+}
+
+TEST_F(GroupFiles, OfAPausedGroupHandNothingOut) {
+  Producer producer = station_.producer();
+  GroupMember one = member();
+  write(producer, "a");
+  const auto attached = station_.attach();
+  file(attached)->set_paused(*attached, true);
+  EXPECT_TRUE(file(attached)->is_paused());
+  EXPECT_TRUE(take(one, leases_).empty());
+  std::thread operator_of_it([&] { file(attached)->set_paused(*attached, false); });
+  EXPECT_TRUE(must(one.wait(~0ull)));
+  operator_of_it.join();
+  EXPECT_EQ(take_and_ack(one), texts("a"));
+}
+
+TEST_F(GroupFiles, SeekWithMembersAttached) {
+  Producer producer = station_.producer();
+  GroupMember one = member();
+  for (const char* text : {"a", "b", "c", "d"}) write(producer, text);
+  leases_.resize(1);
+  ASSERT_EQ(must(one.take(leases_)), 1u);
+  const auto held = leases_[0];
+  const auto attached = station_.attach();
+  must(file(attached)->seek(*attached, From::sequence(4)));
+  EXPECT_EQ(one.ack(held), Settled::done) << "a lease goes on";
+  EXPECT_EQ(take_and_ack(one), texts("d"));
+  EXPECT_EQ(one.group().floor->load(std::memory_order_acquire).second, 5u);
+  const auto back = file(attached)->seek(*attached, From::sequence(2));
+  EXPECT_EQ(code_of(back), FaultCode::unsupported);
+  write(producer, "e");
+  must(file(attached)->seek(*attached, From::latest));
+  write(producer, "f");
+  EXPECT_EQ(take_and_ack(one), texts("f"));
 }
 
 RingOptions evicting() {
