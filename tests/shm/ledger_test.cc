@@ -241,6 +241,29 @@ TEST_F(RecordedRing, FollowsASealedRing) {
   EXPECT_EQ(must(other.publish(there, message, 0)).place, first.place);
 }
 
+// Whoever asks whether the ring may go does not wait for one who lives, and perhaps lies.
+TEST_F(RecordedRing, StaysWhileAMessageInFlightIsHeldOpen) {
+  NamedStation named;
+  Producer there = must(Producer::open(named.attach()));
+  Recorder one = must(Recorder::open(named.attach(), 0));
+  const auto ring = named.attach();
+  OpenFrame frame;
+  must(there.claim(20, 0, frame));
+  const uint64_t position = frame.claim.position;
+  {
+    const LockGuard guard(one.ledger()->mutex(), one.ledger()->lock(0));
+    const RecordedPlace place{frame.claim.sequence, position + frame.claim.bytes};
+    one.ledger()->announce({{std::nullopt, key_of("a")}, 1, position, place, utc_ns()});
+  }
+  ring->ring().control->recorded.store(position, std::memory_order_release);
+  EXPECT_FALSE(is_settled(*ring));
+  must(there.commit(frame, 0));
+  EXPECT_TRUE(is_settled(*ring));
+  RecordedMessage message;
+  message.fields.id = "a";
+  EXPECT_TRUE(must(one.publish(there, message, 0)).is_duplicate);
+}
+
 TEST_F(RecordedRing, SaysThatATableFullOfYoungIdsTakesNoMore) {
   RingOptions options = tiny_ring(1 << 20);
   options.dedup_entries = dedup_entries_min;
