@@ -62,10 +62,7 @@ Status Broker::begin(shm::Directory directory) {
   reaper_ = std::make_unique<Reaper>(std::move(directory));
   LL_TRY(watch, StationsWatch::start(io::stations_folder(data_)));
   watch_ = std::make_unique<StationsWatch>(std::move(watch));
-  LL_TRY(control, ControlServer::start(paths_.folder, [this](const std::string& request) {
-           return answer(request);
-         }));
-  control_ = std::move(control);
+  LL_TRY_STATUS(open_control());
   if (!keeper_->why_not().empty()) log_.warning(keeper_->why_not() + "; threads write instead");
   log_.info(std::string("looplined ") + broker_version + " keeps " + paths_.folder + ", data in " +
             data_ + ", by " + keeper_->storage_name());
@@ -73,6 +70,26 @@ Status Broker::begin(shm::Directory directory) {
   state_.store("running", std::memory_order_release);  // release [state]
   thread_ = std::thread([this] { run(); });
   return ok();
+}
+
+Status Broker::open_control() {
+  LL_TRY(control, ControlServer::start(paths_.folder, [this](const std::string& request) {
+           return answer(request);
+         }));
+  control_ = std::move(control);
+  return ok();
+}
+
+// A broker that nobody can speak to is not to be stopped either. The caretaker's: it alone changes
+// the server between start and stop.
+void Broker::keep_control() {
+  if (control_->is_there()) return;
+  const Status opened = open_control();
+  const std::string trouble = opened ? "" : opened.fault().message();
+  if (opened)
+    log_.warning("somebody removed " + control_path(paths_.folder) + ": it is made again");
+  if (!opened && trouble != control_trouble_) log_.error("nobody can speak to it: " + trouble);
+  control_trouble_ = trouble;
 }
 
 Broker::~Broker() {
@@ -166,7 +183,9 @@ void Broker::run() {
     keeper_->try_again();
     if (!is_time) continue;
     next_look_ns = monotonic_ns() + settings_.look_ns;
-    if (sole_.is_still_there() || !on_stop_) continue;
+    const bool is_ours = sole_.is_still_there();
+    if (is_ours) keep_control();
+    if (is_ours || !on_stop_) continue;
     log_.error("the folder " + paths_.folder +
                " was taken away, or its broker.lock: ending, since "
                "another broker may be there");

@@ -59,6 +59,8 @@ class Broker {
         log_(log),
         on_stop_(std::move(on_stop)) {}
   Status begin(shm::Directory directory);
+  Status open_control();
+  void keep_control();
   Reply answer(const std::string& request);
   void run();
   void look(bool at_all);
@@ -85,6 +87,7 @@ class Broker {
   std::atomic<bool> is_ending_{false};
   std::atomic<bool> wants_reopen_{false};
   std::string watch_trouble_;  // as told
+  std::string control_trouble_;
   std::thread thread_;
 };
 

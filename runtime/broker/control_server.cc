@@ -62,7 +62,18 @@ Status ControlServer::listen() {
   // If we die here or later: a socket that refuses, which the next broker replaces.
   (void)::chmod(address.path(), socket_mode);
   if (::listen(listener_.fd(), backlog) != 0) return fault_from_errno(errno, "cannot use " + path);
+  struct stat status;
+  if (::lstat(address.path(), &status) != 0) return fault_from_errno(errno, "cannot use " + path);
+  device_ = status.st_dev;
+  inode_ = status.st_ino;
   return ok();
+}
+
+bool ControlServer::is_there() const {
+  const auto address = ControlAddress::of(folder_);
+  struct stat status;
+  return address && ::lstat(address->path(), &status) == 0 && status.st_dev == device_ &&
+         status.st_ino == inode_;
 }
 
 ControlServer::~ControlServer() {

@@ -35,6 +35,8 @@ class ControlServer {
   ~ControlServer();
   // Nobody finds it from now on; those who are connected stay.
   void hide();
+  // False: somebody took its file away, or put another in its place.
+  bool is_there() const;
 
  private:
   struct Client {
@@ -61,7 +63,8 @@ class ControlServer {
   Handler handler_;
   ControlLimits limits_;
   shm::File listener_;
-  shm::File end_;  // an eventfd
+  shm::File end_;                    // an eventfd
+  uint64_t device_ = 0, inode_ = 0;  // of the socket's file
   std::list<Client> clients_;
   std::thread thread_;
 };

@@ -182,6 +182,21 @@ class BrokerControl : public BrokerFixture {
   }
 };
 
+TEST_F(BrokerControl, ComesBackWhenSomebodyTakesItsSocketAway) {
+  start();
+  const std::string path = control_path(folder());
+  std::filesystem::remove(path);
+  EXPECT_TRUE(wait_until([&] { return ::access(path.c_str(), F_OK) == 0; }));
+  EXPECT_THAT(ask("version\n"), HasSubstr("\"version\":\"0.1.0\""));
+  EXPECT_TRUE(wait_until([&] { return log_.count("it is made again") == 1; })) << log_.all();
+  std::filesystem::remove(path);
+  std::ofstream(path) << "mine";
+  EXPECT_TRUE(wait_until([&] { return log_.count("is no socket; remove it") == 1; })) << log_.all();
+  std::filesystem::remove(path);
+  EXPECT_TRUE(wait_until([&] { return log_.count("it is made again") == 2; })) << log_.all();
+  EXPECT_THAT(ask("version\n"), HasSubstr("\"version\":\"0.1.0\""));
+}
+
 TEST_F(BrokerControl, SaysWhatItIsAndRefusesWhatItDoesNotKnow) {
   start();
   EXPECT_THAT(ask("version\n"), HasSubstr("\"version\":\"0.1.0\""));
