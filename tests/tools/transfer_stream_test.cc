@@ -55,7 +55,7 @@ Written write_stream(uint64_t stream_id, size_t payload_bytes = 20'000) {
       },
       stream_id);
   must(writer.begin(
-      {"main/orders", false, 1, "ring = 64KiB\npartitions = 2\n", {{5, 5, 40}, {1, 2, 40}}}));
+      {"main/orders", false, 1, "ring = 64KiB\npartitions = 2\n", {{5, 5, 12}, {1, 2, 35}}}));
   const auto send = [&](uint32_t partition, uint64_t sequence) {
     const std::string payload = std::to_string(partition) + ":" + std::to_string(sequence) +
                                 std::string(payload_bytes, 'x');
@@ -224,7 +224,7 @@ TEST(TransferStream, LosesOneBlockForOneThatIsDamaged) {
 }
 
 TEST(TransferStream, TellsBlocksThatAreGoneDoubledMovedOrAnothers) {
-  const Written written = write_stream(7), other = write_stream(8);
+  const Written written = write_stream(7), other = write_stream(8, 19'000);
   const auto block = [](const Written& of, size_t index) {
     const size_t end = index + 1 < of.blocks.size() ? of.blocks[index + 1] : of.bytes.size();
     return Stream(of.bytes.begin() + static_cast<ptrdiff_t>(of.blocks[index]),
