@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <loopline/station.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -199,6 +200,50 @@ TEST_F(Transfer, ReplacesNoFileUnasked) {
   told({"station", "export", "orders", "--output", path("taken"), "--overwrite"});
   EXPECT_THAT(content(path("taken")), HasSubstr("main/orders"));
   EXPECT_FALSE(fs::exists(path("taken.partial")));
+}
+
+TEST_F(Transfer, LeavesAFileThatIsWholeOrNoneWhenItIsKilled) {
+  told({"station", "add", "orders", "--ring=1MiB"});
+  fill("orders", 200);
+  const auto expected = messages("orders");
+  int kept = 0;
+  for (useconds_t round = 0; round < 16; ++round) {
+    fs::remove(path("killed.x"));
+    Program program(tool_words({"station", "export", "orders", "--output", path("killed.x")}));
+    const pid_t pid = program.pid();
+    ::usleep(round * 700);  // anywhere between its start and its end
+    ::kill(pid, SIGKILL);
+    program.end();
+    if (!fs::exists(path("killed.x"))) continue;
+    told({"station", "import", "copy" + std::to_string(++kept), "--input", path("killed.x")});
+    EXPECT_EQ(messages("copy" + std::to_string(kept)), expected);
+  }
+  exported("orders");
+  told({"station", "export", "orders", "--output", path("killed.x"), "--overwrite"});
+  EXPECT_FALSE(fs::exists(path("killed.x.partial")));
+}
+
+TEST_F(Transfer, TellsWhatIsDamagedOnDisk) {
+  told({"station", "add", "kept", "--ring=64KiB", "--storage=file", "--segment=64KiB"});
+  for (const char* line : {"one\n", "two\n", "three\n"}) {
+    told({"produce", "kept", "--ack=visible"}, line);
+    told({"flush", "kept", "--once"});
+  }
+  for (const auto& file : fs::directory_iterator(path("data/stations/main@kept/0"))) {
+    if (file.path().extension() != ".segment") continue;
+    std::string bytes = content(file.path());
+    if (bytes.find("two") == std::string::npos) continue;
+    bytes[bytes.find("two")] ^= 1;
+    put_content(file.path(), bytes);
+  }
+  fs::remove(ring_path("kept"));  // as a reboot does
+  const Outcome outcome = loopline({"station", "export", "kept", "--output", path("kept.x")});
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("gap: messages 2 to 2 of partition 0"),
+                                 HasSubstr("2 messages of main/kept exported")));
+  EXPECT_THAT(loopline({"station", "import", "copy", "--input", path("kept.x")}).err,
+              HasSubstr("messages 2 to 2 of partition 0 were missing when it was exported"));
+  EXPECT_EQ(told({"consume", "copy", "--template=%s %p\\n"}), "1 one\n3 three\n");
 }
 
 // What the shell's `ulimit -f` counts is 512 bytes.
