@@ -26,7 +26,7 @@ void declare_export(Noun& station, StationExportArguments& arguments) {
           "sequence, time stamp, key, id, headers, producer and payload; every block of it has a "
           "checksum. Killed, it leaves FILE.partial, which the next export to FILE replaces.")
       .examples({"loopline station export orders --output orders.loopline",
-                 "loopline station export orders --from 1d | zstd > orders.loopline.zst",
+                 "loopline station export orders --from time:1d | zstd > orders.loopline.zst",
                  "loopline station export orders | ssh other loopline station import"});
 }
 
