@@ -44,6 +44,7 @@ class Desk {
     if (!sealed) return scene_.fail("seal", sealed.fault());
     std::string problem = read();
     scene_.renew();
+    writer_.reset();  // one that has the old ring still mapped would settle there
     for (int count = 0; count < 100 && problem.empty(); ++count) {
       if (scene_.attached()->lift_gate()) return "";
       problem = read();
