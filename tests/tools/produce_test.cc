@@ -52,6 +52,14 @@ TEST_F(ProduceTool, LeavesOutWhatANamedProducerHasPublished) {
   const Outcome again = loopline({"produce", "orders", "--producer", "feed"}, "one\ntwo\nthree\n");
   EXPECT_EQ(again.status, 0);
   EXPECT_THAT(again.err, HasSubstr("producer feed goes on with record 3"));
+  const auto known = json_told({"station", "info", "orders", "--json"})["known_producers"];
+  ASSERT_EQ(known.size(), 1u);
+  EXPECT_EQ(known[0]["sequence"], 3);
+  EXPECT_EQ(known[0]["message"], 3);
+  EXPECT_EQ(known[0]["epoch"], 2);
+  EXPECT_THAT(told({"station", "info", "orders"}), HasSubstr("1 producer by identity; each"));
+  EXPECT_THAT(told({"station", "info", "orders", "--format=wide"}),
+              HasSubstr(std::string(known[0]["id"])));
   EXPECT_THAT(again.err, HasSubstr("2 records were there already"));
   EXPECT_EQ(contents(), "one\ntwo\nthree\n");
 }

@@ -49,8 +49,12 @@ struct WhySummary {
 std::string json_of(const Fault& fault);
 std::string json_of_note(std::string_view text);
 std::string json_of(const shm::RingSnapshot& snapshot);  // ring show: everything
-// station add: the essentials; `disk`: station info: with its log.
-std::string json_of_station(StationRings rings, const StationOnDisk* disk = nullptr);
+// station add: the essentials.
+std::string json_of_station(StationRings rings);
+// station info: with its log, and the producers it knows.
+using KnownProducers = Result<std::vector<Viewer::PartitionProducer>>;
+std::string json_of_station(StationRings rings, const StationOnDisk& disk,
+                            const KnownProducers& known);
 std::string json_of(const StationOnDisk& disk);  // station info of one that has no rings
 // station ls: `disks` are those that have no rings.
 std::string json_of(const Viewer::Survey& survey, const std::vector<StationOnDisk>& disks);

@@ -92,18 +92,38 @@ Json station_of(const StationOnDisk& disk) {
   return json;
 }
 
+Json known_of(const std::vector<Viewer::PartitionProducer>& all) {
+  Json json = Json::array();
+  for (const Viewer::PartitionProducer& one : all) {
+    json.push_back({{"partition", one.partition},
+                    {"id", hex(one.known.id)},
+                    {"epoch", one.known.epoch},
+                    {"sequence", one.known.last},
+                    {"message", one.known.place.sequence},
+                    {"time", time_of(one.known.time_ns)},
+                    {"time_ns", one.known.time_ns},
+                    {"pid", one.known.pid}});
+  }
+  return json;
+}
+
 }  // namespace
 
-std::string json_of_station(StationRings rings, const StationOnDisk* disk) {
+std::string json_of_station(StationRings rings) { return dump(station_of(rings)); }
+
+std::string json_of_station(StationRings rings, const StationOnDisk& disk,
+                            const KnownProducers& known) {
   Json json = station_of(rings);
   const bool is_file = rings.front().header.storage == shm::Storage::file;
-  if (disk != nullptr) json["log"] = is_file ? log_of(*disk) : Json();
+  json["log"] = is_file ? log_of(disk) : Json();
+  json["known_producers"] = known ? known_of(*known) : Json();
   return dump(json);
 }
 
 std::string json_of(const StationOnDisk& disk) {
   Json json = station_of(disk);
   json["log"] = log_of(disk);
+  json["known_producers"] = Json();
   return dump(json);
 }
 

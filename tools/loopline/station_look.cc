@@ -152,7 +152,32 @@ Fact facts_of(Output& out) {
   };
 }
 
-void print_info(Output& out, StationRings rings, const StationOnDisk& disk) {
+std::string known_text(const KnownProducers& known, bool is_wide) {
+  if (!known) return known.fault().message();
+  if (known->empty()) return "";
+  const std::string count = counted(known->size(), "producer");
+  return count + " by identity" + (is_wide ? "" : "; each of them: --format wide");
+}
+
+void print_known(Output& out, const std::vector<Viewer::PartitionProducer>& known) {
+  Table table({{"PARTITION", true},
+               {"IDENTITY"},
+               {"EPOCH", true},
+               {"ITS LAST", true},
+               {"MESSAGE", true},
+               {"PUBLISHED"},
+               {"PID", true}});
+  for (const auto& [partition, one] : known) {
+    table.add({std::to_string(partition), fmt::format("{:016x}", one.id), std::to_string(one.epoch),
+               format_count(one.last), format_count(one.place.sequence), utc_text(one.time_ns),
+               one.pid == 0 ? "-" : std::to_string(one.pid)});
+  }
+  out.line("");
+  table.print(out);
+}
+
+void print_info(Output& out, StationRings rings, const StationOnDisk& disk,
+                const KnownProducers& known) {
   const shm::RingSnapshot& snapshot = rings.front();
   const StationSums sums = sums_of(rings);
   const shm::RingHeader& header = snapshot.header;
@@ -169,6 +194,8 @@ void print_info(Output& out, StationRings rings, const StationOnDisk& disk) {
                         (sums.consumers == 0 ? ""
                                              : fmt::format("; the slowest is {} behind",
                                                            counted(sums.lag_max, "message"))));
+  const std::string known_word = known_text(known, out.is_wide());
+  if (!known_word.empty()) fact("known", known ? known_word : out.paint(Color::red, known_word));
   const std::string unfinished = unfinished_edit(rings);
   if (!unfinished.empty()) fact("edit", out.paint(Color::yellow, unfinished));
   const bool is_file = header.storage == shm::Storage::file;
@@ -191,6 +218,7 @@ void print_info(Output& out, StationRings rings, const StationOnDisk& disk) {
     fact("generation", std::to_string(header.generation));
     fact("file", snapshot.path);
   }
+  if (out.is_wide() && known && !known->empty()) print_known(out, *known);
   if (rings.size() > 1) print_partitions(out, rings);
   if (is_file && rings.size() > 1) print_logs(out, disk);
 }
@@ -387,10 +415,12 @@ Status station_info(Output& out, const std::string& text) {
   const shm::RingHeader* const header = has_rings ? &rings->front().header : nullptr;
   const StationOnDisk disk = disk_of(out, viewer ? &*viewer : nullptr, name, header);
   if (!has_rings && !disk.is_there) return rings.fault();
+  const KnownProducers known =
+      has_rings ? viewer->known_producers(*rings) : std::vector<Viewer::PartitionProducer>();
   if (out.is_json()) {
-    out.line(has_rings ? json_of_station(*rings, &disk) : json_of(disk));
+    out.line(has_rings ? json_of_station(*rings, disk, known) : json_of(disk));
   } else if (has_rings) {
-    print_info(out, *rings, disk);
+    print_info(out, *rings, disk, known);
   } else {
     print_only_on_disk(out, disk);
   }

@@ -90,6 +90,16 @@ Result<shm::FramesEnd> Viewer::frames(
   return shm::read_frames(of.path, roster_.get(), options, each);
 }
 
+Result<std::vector<Viewer::PartitionProducer>> Viewer::known_producers(
+    std::span<const shm::RingSnapshot> rings) const {
+  std::vector<PartitionProducer> all;
+  for (const shm::RingSnapshot& ring : rings) {
+    LL_TRY(known, shm::look_at_ledger(directory_.paths().shm, ring.header));
+    for (const shm::KnownProducer& one : known) all.push_back({ring.header.partition, one});
+  }
+  return all;
+}
+
 Result<Viewer::Survey> Viewer::survey() const {
   Survey survey;
   LL_TRY(rings, directory_.list());

@@ -10,6 +10,7 @@
 #include "shm/directory.h"
 #include "shm/frames.h"
 #include "shm/inspect.h"
+#include "shm/ledger_look.h"
 #include "shm/roster.h"
 
 namespace loopline::cli {
@@ -36,6 +37,14 @@ class Viewer {
   // Every frame of a ring that was looked at: see shm/frames.h.
   Result<shm::FramesEnd> frames(const shm::RingSnapshot& of, const shm::FramesOptions& options,
                                 const std::function<bool(const shm::FrameFacts&)>& each) const;
+  // The producers with an identity that each of these rings' partitions knows. Faults: those of
+  // look_at_ledger().
+  struct PartitionProducer {
+    uint32_t partition = 0;
+    shm::KnownProducer known;
+  };
+  Result<std::vector<PartitionProducer>> known_producers(
+      std::span<const shm::RingSnapshot> rings) const;
   struct Survey {
     std::vector<shm::RingSnapshot> rings;  // by station and partition, looked at without a walk
     std::vector<std::string> strangers;    // files that are no rings
