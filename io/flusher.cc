@@ -97,17 +97,18 @@ Status Flusher::add(const FlushSource& source) {
   const shm::BusGuard guard;
   auto opened = FlushLog::open(posix_disk(), chores_, source, utc_ns());
   if (!opened) return opened.fault();
-  const std::shared_ptr<FlushLog> log = std::move(*opened);
-  if (guard.was_hit()) {
-    return Fault(FaultCode::corrupted, "the ring of station \"" + source.name.text() +
-                                           "\" is being cut short by somebody");
-  }
+  // From here on it is the thread's, and ends there: a chore of it may come back at any time.
+  std::shared_ptr<FlushLog> log = std::move(*opened);
   Status attached;
+  if (guard.was_hit()) {
+    attached = Fault(FaultCode::corrupted, "the ring of station \"" + source.name.text() +
+                                               "\" is being cut short by somebody");
+  }
   call([&] {
-    attached = log->attach(options_.rest_after_ns);
-    if (!attached) return;
-    logs_.push_back(log);
+    if (attached) attached = log->attach(options_.rest_after_ns);
+    if (!attached) return log.reset();
     awake_.push_back(log.get());
+    logs_.push_back(std::move(log));
   });
   return attached;
 }
@@ -166,10 +167,16 @@ Status Flusher::remove(const shm::StationName& name, uint32_t partition) {
 }
 
 Status Flusher::drain(uint64_t deadline_ns) {
-  std::vector<std::pair<std::shared_ptr<FlushLog>, uint64_t>> targets;
+  Targets targets;
   call([&] {
     for (const auto& log : logs_) targets.emplace_back(log, log->frontier());
   });
+  Status drained = drain(targets, deadline_ns);
+  call([&] { targets.clear(); });  // one that was removed meanwhile ends in the thread
+  return drained;
+}
+
+Status Flusher::drain(const Targets& targets, uint64_t deadline_ns) {
   for (;;) {
     bool is_done = true;
     std::optional<Fault> fault;

@@ -88,7 +88,9 @@ class Flusher {
 
  private:
   explicit Flusher(const FlusherOptions& options) : options_(options) {}
+  using Targets = std::vector<std::pair<std::shared_ptr<FlushLog>, uint64_t>>;
   void run();
+  Status drain(const Targets& targets, uint64_t deadline_ns);
   void call(std::function<void()> work);
   bool take_calls();
   bool reap();

@@ -52,8 +52,12 @@ Status LogWriter::recover(const RingLook& look, uint64_t now_ns) {
   remember_segments();
   LL_TRY_STATUS(store_manifest_now(now_ns, false));
   LL_TRY_STATUS(reopen_last());
-  LL_TRY_STATUS(seal_recovered(now_ns));
-  return take_over_files();
+  std::vector<SegmentFacts> sealed;
+  LL_TRY_STATUS(seal_recovered(now_ns, sealed));
+  LL_TRY_STATUS(take_over_files());
+  // Last: what comes back from a chore finds the log open.
+  for (const SegmentFacts& segment : sealed) post_punch(segment);
+  return ok();
 }
 
 // What it drops is in recovered_ already, unless the ring has messages before it: they come first.
@@ -199,7 +203,7 @@ Status LogWriter::reopen_last() {
 }
 
 // What recovery walked through need not be walked again.
-Status LogWriter::seal_recovered(uint64_t now_ns) {
+Status LogWriter::seal_recovered(uint64_t now_ns, std::vector<SegmentFacts>& sealed) {
   for (const SegmentFacts& facts : recovered_.segments) {
     const bool goes_on = !open_.empty() && open_.back().header.number == facts.number;
     if (!facts.is_scanned || facts.is_sealed || goes_on || facts.batch_count == 0) continue;
@@ -228,7 +232,7 @@ Status LogWriter::seal_recovered(uint64_t now_ns) {
     KnownSegment* const known = find_known(facts.number);
     known->is_sealed = true;
     if (known->newest_ns == 0) known->newest_ns = now_ns;
-    if (recovered_.gaps.empty()) post_punch(facts);
+    if (recovered_.gaps.empty()) sealed.push_back(facts);
   }
   return ok();
 }

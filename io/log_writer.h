@@ -173,7 +173,7 @@ class LogWriter {
   Status settle_end(const RingAtOpen& ring);
   Status make_durable();
   Status take_over_purge();
-  Status seal_recovered(uint64_t now_ns);
+  Status seal_recovered(uint64_t now_ns, std::vector<SegmentFacts>& sealed);
   Status store_manifest_now(uint64_t now_ns, bool is_closed);
   Status reopen_last();
   Status take_over_files();

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <thread>
 
 #include "child.h"
@@ -105,8 +106,9 @@ TEST_F(GroupMembers, AreNotNeededToHoldTheRing) {
 TEST_F(GroupMembers, InheritFromADeadThread) {
   GroupMember one = member();
   write_all({"a", "b"});
+  std::optional<GroupMember> never_closed;  // before its thread ends
   std::thread([&] {
-    auto* never_closed = new GroupMember(member());
+    never_closed.emplace(member());
     EXPECT_EQ(texts_of(take(*never_closed)), texts("a", "b"));
     EXPECT_EQ(never_closed->ack(std::span<const Lease>()), 0u);
   }).join();
